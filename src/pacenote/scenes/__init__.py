@@ -1,0 +1,1 @@
+"""SUMO networks and traffic -> Scene; Scene and render passes -> truth and evidence."""
