@@ -1,0 +1,178 @@
+"""Model families: how a checkpoint is loaded, what its parts are called, and how it is asked.
+
+A family is an entry of `FAMILIES`; nothing else in Pacenote knows an architecture. `load` gives a `Model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pacenote.errors import InputError
+from pacenote.models import chat
+from pacenote.models.shipped import resolve
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+PARTS = ("vision", "projector", "language", "head")
+
+
+@dataclass(frozen=True)
+class Family:
+    """Names of one architecture. A parameter belongs to the part with the longest prefix of its name.
+
+    `linear` are the names of the linear layers inside a block of the language part.
+    """
+
+    name: str
+    model_type: str  # of config.json
+    prefixes: dict[str, tuple[str, ...]]
+    linear: tuple[str, ...]
+
+    def part(self, parameter: str) -> str:
+        """The part of PARTS that a parameter's name belongs to. Raises KeyError on a foreign name."""
+        best = max(
+            ((len(p), part) for part, prefixes in self.prefixes.items() for p in prefixes if parameter.startswith(p)),
+            default=None,
+        )
+        if best is None:
+            raise KeyError(f"{parameter} belongs to no part of the family {self.name}")
+        return best[1]
+
+    def visual(self, model: Any) -> Any:
+        """The vision tower with its projector."""
+        return model.model.visual
+
+    def image_tokens(self, grid: Sequence[int], model: Any) -> int:
+        """Visual tokens of an image whose patches form `grid` = (temporal, rows, columns)."""
+        merge = int(model.config.vision_config.spatial_merge_size)
+        return grid[0] * grid[1] * grid[2] // merge**2
+
+
+FAMILIES = {
+    "qwen2_5_vl": Family(
+        name="qwen2_5_vl",
+        model_type="qwen2_5_vl",
+        prefixes={
+            "vision": ("model.visual.",),
+            "projector": ("model.visual.merger.",),
+            "language": ("model.language_model.",),
+            "head": ("lm_head.", "model.language_model.embed_tokens."),
+        },
+        linear=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+    ),
+}
+
+
+@dataclass
+class Model:
+    """A loaded model with everything that is needed to ask it."""
+
+    family: Family
+    model: Any  # a transformers PreTrainedModel
+    processor: Any
+    name: str = ""
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def prompt(self, images: int, question: str, roles: Sequence[str] = ()) -> str:
+        """The text up to where the answer starts, with one placeholder an image."""
+        conversation = chat.messages(images, question, roles)
+        return self.processor.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
+
+    def inputs(
+        self, images: Sequence[Sequence[Image.Image]], questions: Sequence[str], roles: Sequence[Sequence[str]] = ()
+    ) -> Any:
+        """Left-padded model inputs for a batch: each question with its own images."""
+        if len(images) != len(questions):
+            raise InputError(f"{len(images)} lists of images for {len(questions)} questions; give one list each")
+        texts = [
+            self.prompt(len(own), question, roles[i] if roles else ())
+            for i, (own, question) in enumerate(zip(images, questions, strict=True))
+        ]
+        flat = [image.convert("RGB") for own in images for image in own]
+        batch = self.processor(
+            images=flat or None, text=texts, padding=True, padding_side="left", return_tensors="pt"
+        )
+        return batch.to(self.device)
+
+    def generate(
+        self,
+        images: Sequence[Sequence[Image.Image]],
+        questions: Sequence[str],
+        max_new_tokens: int = 96,
+        roles: Sequence[Sequence[str]] = (),
+    ) -> list[str]:
+        """Greedy answers, one a question; the text after the prompt without special tokens."""
+        import torch
+
+        if not questions:
+            return []
+        batch = self.inputs(images, questions, roles)
+        tokenizer = self.processor.tokenizer
+        with torch.inference_mode():
+            out = self.model.generate(
+                **batch,
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                eos_token_id=tokenizer.convert_tokens_to_ids("<|im_end|>"),
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        answers = out[:, batch["input_ids"].shape[1] :]
+        return [text.strip() for text in tokenizer.batch_decode(answers, skip_special_tokens=True)]
+
+    def save(self, path: Any, dtype: torch.dtype | None = None) -> None:
+        """Write weights (safetensors, in `dtype` or as they are), configuration, processor and tokenizer."""
+        import torch
+
+        model, old = self.model, self.model.dtype
+        if dtype is not None:
+            state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in model.state_dict().items()}
+            model.config.dtype = dtype
+            for sub in (model.config.text_config, model.config.vision_config):
+                sub.dtype = dtype
+            model.save_pretrained(path, state_dict=state, safe_serialization=True)
+            for sub in (model.config, model.config.text_config, model.config.vision_config):
+                sub.dtype = old
+        else:
+            model.save_pretrained(path, safe_serialization=True)
+        self.processor.save_pretrained(path)
+        assert isinstance(old, torch.dtype)
+
+
+def family_of(config: Any, source: str) -> Family:
+    """The family of a loaded configuration. Raises InputError for an architecture that Pacenote does not know."""
+    for family in FAMILIES.values():
+        if family.model_type == config.model_type:
+            return family
+    raise InputError(f"{source}: model type '{config.model_type}' is not supported; known: {', '.join(FAMILIES)}")
+
+
+def load(name_or_directory: str, device: str = "cpu", dtype: Any = None) -> Model:
+    """Load a model from a directory, a shipped name or a hub id.
+
+    `dtype`: a torch dtype or None for the checkpoint's own. Raises InputError when it is missing or of no known family.
+    """
+    source = resolve(name_or_directory)
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    from pacenote.models.processor import load_processor
+    from pacenote.models.vision import install
+
+    try:
+        config = AutoConfig.from_pretrained(source)
+        family = family_of(config, source)
+        model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype or "auto")
+        processor = load_processor(source)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{name_or_directory}: cannot be loaded ({reason}); check the directory or the hub id") from None
+    install(model)
+    return Model(family, model.to(device).eval(), processor, str(name_or_directory))
