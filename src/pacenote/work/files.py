@@ -17,12 +17,12 @@ from typing import Any
 from pacenote.errors import InputError, PacenoteError
 
 DIGEST_HEX = 12  # 48 bits: ample against accident, short enough to read in a report
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def disk_full(error: OSError, path: Path) -> PacenoteError | None:
     """The one-line failure for a full disk or quota, or None when the error is another one."""
-    if error.errno not in _FULL:
+    if error.errno not in FULL:
         return None
     return PacenoteError(f"{path}: no space left on the device; free some and run the same command again")
 
