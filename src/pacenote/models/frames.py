@@ -5,7 +5,7 @@ trained on one shape (16:9) must see that shape, else its position codes and obj
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pacenote.errors import InputError
 
@@ -102,6 +102,27 @@ def fit_frame(image: "Image.Image", size: tuple[int, int], how: Fit = "auto") ->
     if how == "pad":
         return ImageOps.pad(image, size, resample, color=(127, 127, 127))
     return image.resize(size, resample, box=crop_box(image.size, size))
+
+
+def frame_size(model: Any) -> tuple[int, int] | None:
+    """The (width, height) px to which `model`'s frames are fitted; None for a model that takes any shape as it comes.
+
+    A processor held to under half a megapixel belongs to a model trained on one shape: 16:9 frames, half as wide again
+    as what it sees (672x378 for 448x252), the way the Datasets store them. Larger ones (Qwen2.5-VL as published: 12.8
+    megapixels) met every aspect in their training.
+    """
+    limit = pixel_limit(model)
+    if limit is None or limit > 500_000:
+        return None
+    width = round(1.5 * (limit * 16 / 9) ** 0.5)
+    return width, round(width * 9 / 16)
+
+
+def pixel_limit(model: Any) -> int | None:
+    """The most pixels that the model's image processor passes on; None where it does not say."""
+    size = getattr(getattr(model.processor, "image_processor", None), "size", None) or {}
+    limit = size.get("longest_edge") if hasattr(size, "get") else getattr(size, "longest_edge", None)
+    return None if limit is None else int(limit)
 
 
 def crop_box(source: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -1,0 +1,156 @@
+"""Answers of a model with a confidence for each slot."""
+
+import math
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pacenote.advisory import SLOTS, Advisory
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from pacenote.models import Model
+
+# Where a slot's sentence starts; the wording of canonical text first, then what stock models write.
+_HEADINGS = {
+    "speed": r"(?:recommended |advised )?speed(?: recommendation)?",
+    "light": r"traffic lights?",
+    "obstacles": r"(?:traffic cones and )?obstacles?",
+    "crossroad": r"cross-?roads?",
+}
+_HEADING = re.compile("|".join(rf"(?P<{slot}>\b{words}\b)\W{{0,4}}:\W{{0,4}}" for slot, words in _HEADINGS.items()), re.I)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer. `confidence` per slot is a probability, or None where the slot could not be read or no heading named it."""
+
+    text: str
+    advisory: Advisory
+    confidence: dict[str, float | None] | None
+    ms: float
+
+
+def ask(
+    model: "Model",
+    images: Sequence[Sequence["Image.Image"]],
+    questions: Sequence[str],
+    *,
+    roles: Sequence[Sequence[str]] = (),
+    max_new_tokens: int = 96,
+    confidence: bool = True,
+) -> list[Answer]:
+    """Greedy answers to a batch, each question with its own images; `ms` is the time of the whole call divided by the batch.
+
+    With `confidence` the log-probability of each chosen token is kept as it is chosen: one number a step and answer, so
+    the memory does not grow with the vocabulary and no second pass is needed.
+    """
+    if not questions:
+        return []
+    start = time.perf_counter()
+    if not confidence:
+        texts = model.generate(images, questions, max_new_tokens, roles)
+        ms = (time.perf_counter() - start) * 1000 / len(texts)
+        return [Answer(text, Advisory.parse(text), None, ms) for text in texts]
+    told = _generate_scored(model, images, questions, roles, max_new_tokens)
+    ms = (time.perf_counter() - start) * 1000 / len(told)
+    answers = []
+    for pieces, logprobs in told:
+        text = "".join(pieces).strip()
+        advisory = Advisory.parse(text)
+        answers.append(Answer(text, advisory, slot_confidence(pieces, logprobs, advisory), ms))
+    return answers
+
+
+def _generate_scored(
+    model: "Model",
+    images: Sequence[Sequence["Image.Image"]],
+    questions: Sequence[str],
+    roles: Sequence[Sequence[str]],
+    max_new_tokens: int,
+) -> list[tuple[list[str], list[float]]]:
+    """Per answer: the texts its tokens add and their log-probabilities, the end token left out."""
+    import torch
+
+    steps: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def record(_: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Stands last among the logits processors, so that what it sees is what greedy search chooses from."""
+        best = scores.float().log_softmax(-1).max(-1)
+        steps.append((best.indices, best.values))
+        return scores
+
+    tokenizer = model.processor.tokenizer
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    with torch.inference_mode():
+        batch = model.inputs(images, questions, roles)
+        model.model.generate(
+            **batch,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            eos_token_id=end,
+            pad_token_id=tokenizer.pad_token_id,
+            logits_processor=[record],
+        )
+    ids = torch.stack([step[0] for step in steps], 1).tolist()
+    logprobs = torch.stack([step[1] for step in steps], 1).tolist()
+
+    def decode(tokens: list[int]) -> str:
+        return str(tokenizer.decode(tokens, skip_special_tokens=True))
+
+    told = []
+    for own, values in zip(ids, logprobs, strict=True):
+        length = next((i for i, token in enumerate(own) if token in (end, tokenizer.pad_token_id)), len(own))
+        told.append((token_pieces(decode, own[:length]), values[:length]))
+    return told
+
+
+def slot_spans(text: str) -> dict[str, tuple[int, int]]:
+    """Characters [start, end) of what each slot says, heading excluded; only the slots whose heading is there."""
+    found = list(_HEADING.finditer(text))
+    spans: dict[str, tuple[int, int]] = {}
+    for match, following in zip(found, [*found[1:], None], strict=False):
+        end = following.start() if following else len(text)
+        spans.setdefault(str(match.lastgroup), (match.end(), end))
+    return spans
+
+
+def slot_confidence(pieces: Sequence[str], logprobs: Sequence[float], advisory: Advisory) -> dict[str, float | None]:
+    """Probability of each slot's words given all before them: the product over the tokens that reach into its span.
+
+    `pieces` are the texts that the tokens add, in order. In canonical text all but the deciding tokens are certain, so the
+    product is the probability of the decision itself. A long free answer gets a low one; compare only within a model.
+    """
+    spans = slot_spans("".join(pieces))
+    values: dict[str, Any] = {"speed": advisory.speed_kmh}
+    values |= {slot: getattr(advisory, slot) for slot in SLOTS if slot != "speed"}
+    found: dict[str, float | None] = {}
+    for slot in SLOTS:
+        if slot not in spans or values[slot] is None:
+            found[slot] = None
+            continue
+        start, end = spans[slot]
+        total, at = 0.0, 0
+        for piece, logprob in zip(pieces, logprobs, strict=True):
+            words = piece.strip()
+            first = at + piece.find(words)  # white space that a token carries belongs to no slot
+            if words and first < end and first + len(words) > start:
+                total += logprob
+            at += len(piece)
+        found[slot] = round(math.exp(min(total, 0.0)), 6)
+    return found
+
+
+def token_pieces(decode: Callable[[list[int]], str], ids: Sequence[int]) -> list[str]:
+    """The text that each token adds to those before it; characters split over tokens go to the last of them."""
+    pieces: list[str] = []
+    shown = ""
+    for k in range(1, len(ids) + 1):
+        text = decode(list(ids[:k]))
+        text = text.rstrip("\ufffd") if k < len(ids) else text
+        pieces.append(text[len(shown) :])
+        shown = text if len(text) >= len(shown) else shown
+    return pieces

@@ -1,0 +1,215 @@
+"""A model over a Dataset or a folder of photos: predictions, figures, tables, plots and a page, resumable."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pacenote.advisory import Truth
+from pacenote.data.sample import Sample
+from pacenote.errors import InputError
+from pacenote.evaluate import breakdown, memory
+from pacenote.evaluate.answers import ask
+from pacenote.evaluate.breakdown import Frame, Row
+from pacenote.evaluate.predictions import Prediction, PredictionFile
+from pacenote.evaluate.source import Source
+from pacenote.models.frames import Fit, fit_frame, frame_size, pixel_limit
+from pacenote.work import RunDirectory, digest, digest_file, progress, write_json
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from pacenote.models import Model
+
+FIGURES = "evaluation.json"
+WARMUP = 3  # calls before the clock counts: lazy initialisation, allocator, caches
+WHOLE_DIGEST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an evaluation is run. `latency_frames` are asked one by one for FPS and latency, the rest in `batch`es."""
+
+    fit: Fit = "auto"
+    question: str | None = None  # in place of each sample's own
+    max_new_tokens: int = 96
+    batch: int = 8
+    latency_frames: int = 50
+    limit: int | None = None  # only the first frames
+    confidence: bool = True
+    seed: int = 0
+    resamples: int = 1000
+
+
+@dataclass
+class Evaluation:
+    """Everything that the report shows. `figures` is what `--json` writes."""
+
+    figures: dict[str, Any]
+    rows: list[Row]
+    out: Path
+    source: Source
+    latencies_ms: list[float] = field(default_factory=list)
+
+
+def model_digest(model: "Model") -> str:
+    """Identity of a checkpoint: configuration and tokenizer files whole, large weight files by size and both ends."""
+    from pacenote.models import resolve
+
+    root = Path(resolve(model.name))
+    if not root.is_dir():
+        commit = getattr(model.model.config, "_commit_hash", None)
+        return digest([model.name, commit])
+    parts = []
+    for path in sorted(p for p in root.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        size = path.stat().st_size
+        parts.append([path.relative_to(root).as_posix(), size, digest_file(path) if size <= WHOLE_DIGEST_BYTES else _ends(path)])
+    return digest(parts)
+
+
+def _ends(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(1 << 20)
+        file.seek(-(1 << 20), 2)
+        return hashlib.sha256(head + file.read()).hexdigest()[:12]
+
+
+def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Settings()) -> Evaluation:  # noqa: B008
+    """Run what is not yet in `out/predictions.jsonl`, score all, write `evaluation.json`; returns figures and rows.
+
+    `out` is made, or resumed when it holds an evaluation of the same model, source and question; else InputError.
+    Frames without any truth are run but not scored.
+    """
+    identity = model_digest(model)
+    key = {
+        "model": identity, "source": source.digest, "question": settings.question, "fit": settings.fit,
+        "max_new_tokens": settings.max_new_tokens,
+    }  # fmt: skip
+    run = RunDirectory.open(out, "evaluate", key, seed=None)
+    store = PredictionFile(run.path)
+    device = str(model.device)
+    memory.reset_peak(device)
+    rows = _predict(model, source, store, settings)
+    peak = memory.peak_mib(device)
+    timed = [p.ms for _, p in rows if p.batch == 1]
+    figures = score_all(rows, settings.seed, settings.resamples) if any(_known(f.truth) for f, _ in rows) else {"n": 0}
+    seconds = sum(timed) / 1000
+    figures |= {
+        "frames": len(rows),
+        "fps": len(timed) / seconds if seconds else None,
+        "latency_ms": {"p50": _percentile(timed, 50), "p99": _percentile(timed, 99), "n": len(timed)},
+        "memory_mib": peak,
+        "weights_mib": memory.weights_mib(model.model),
+        "model": {"name": Path(model.name).name, "digest": identity, "device": device, "dtype": str(model.model.dtype).removeprefix("torch.")},
+        "dataset": {"name": source.name, "digest": source.digest},
+        "prompt_digest": digest(sorted({frame.question for frame, _ in rows})),
+        "settings": {"fit": settings.fit, "batch": settings.batch, "seed": settings.seed, "resamples": settings.resamples},
+        "complete": settings.limit is None,
+    }
+    write_json(run.path / FIGURES, figures)
+    return Evaluation(figures, rows, run.path, source, timed)
+
+
+def score_all(rows: Sequence[Row], seed: int, resamples: int) -> dict[str, Any]:
+    """The figures of the whole set and of its parts: condition, light size, origin, twins, calibration."""
+    figures = breakdown.score_rows(rows, seed, resamples)
+    figures["by_condition"] = breakdown.by_condition(rows, seed)
+    figures["by_light_px"] = breakdown.by_light_px(rows, seed)
+    origins = breakdown.by(rows, lambda frame: frame.origin or None, seed)
+    figures["by_source"] = origins if len(origins) > 1 else {}
+    figures["twins"] = breakdown.flips(rows, seed)
+    figures["calibration"] = breakdown.calibration(rows)
+    return figures
+
+
+def _predict(model: "Model", source: Source, store: PredictionFile, settings: Settings) -> list[Row]:
+    size, limit = frame_size(model), pixel_limit(model)
+    rows: list[Row] = []
+    waiting: list[tuple[Frame, list[Image.Image], str, tuple[str, ...]]] = []
+    timed = sum(1 for p in store.found.values() if p.batch == 1)
+    warm = False
+
+    def run() -> None:
+        nonlocal timed, warm
+        if not waiting:
+            return
+        batch = len(waiting)
+        images, questions = [item[1] for item in waiting], [item[2] for item in waiting]
+        roles = [item[3] for item in waiting]
+        if batch == 1 and not warm:
+            for _ in range(WARMUP):
+                ask(model, images, questions, roles=roles, max_new_tokens=8, confidence=settings.confidence)
+            warm = True
+        answers = ask(
+            model, images, questions, roles=roles, max_new_tokens=settings.max_new_tokens, confidence=settings.confidence
+        )
+        told = [
+            Prediction(item[0].key, item[0].id, a.text, a.advisory, a.confidence, a.ms, batch)
+            for item, a in zip(waiting, answers, strict=True)
+        ]
+        store.add(told)
+        rows.extend((item[0], prediction) for item, prediction in zip(waiting, told, strict=True))
+        timed += batch == 1
+        waiting.clear()
+
+    total = min(len(source.samples), settings.limit or len(source.samples))
+    for number, (index, sample) in enumerate(progress(source.frames(), f"evaluate {source.name}", total)):
+        if settings.limit is not None and number >= settings.limit:
+            break
+        question = _question(sample, settings)
+        frame = _frame(index, sample, question, settings.fit, size, limit)
+        known = store.found.get(frame.key)
+        if known is not None:
+            rows.append((frame, known))
+            continue
+        waiting.append((frame, fitted(sample, size, settings.fit), question, sample.image_roles))
+        batch = 1 if timed < settings.latency_frames else settings.batch
+        if len(waiting) >= batch:
+            run()
+    run()
+    if not rows:
+        raise InputError(f"{source.name}: no frame asks for an advisory; give a Dataset with rows of task 'advisory'")
+    return sorted(rows, key=lambda row: row[0].index)
+
+
+def fitted(sample: Sample, size: tuple[int, int] | None, fit: Fit) -> "list[Image.Image]":
+    """The sample's pictures as the model takes them: frames brought to `size`, crops and the like as they are."""
+    images = [sample.image(i) for i in range(len(sample.images))]
+    if size is None:
+        return images
+    return [
+        fit_frame(image, size, fit) if role in ("frame", "previous") else image
+        for image, role in zip(images, sample.image_roles, strict=True)
+    ]
+
+
+def _frame(
+    index: int, sample: Sample, question: str, fit: Fit, size: tuple[int, int] | None, limit: int | None
+) -> Frame:
+    picture = hashlib.sha256(b"".join(p.bytes for p in sample.images)).hexdigest()[:16]
+    width, height = sample.images[0].size()
+    shown = size or (width, height)
+    scale = shown[0] / width * min(1.0, (limit / (shown[0] * shown[1])) ** 0.5 if limit else 1.0)
+    conditions = dict(sample.conditions)
+    origin = str(conditions.get("origin") or "")
+    cluster = sample.drive or sample.scene or sample.id
+    return Frame(
+        index, sample.id, digest([picture, question, fit]), question, sample.truth or Truth.unknown(), cluster, origin,
+        sample.twin_of, scale, conditions,
+    )  # fmt: skip
+
+
+def _question(sample: Sample, settings: Settings) -> str:
+    return settings.question or sample.question
+
+
+def _known(truth: Truth) -> bool:
+    facts = (truth.speed_kmh, truth.light_state, truth.obstacles_any, truth.crossroad_any)
+    return any(fact is not None for fact in (*facts, *truth.obstacles.values(), *truth.crossroad.values()))
+
+
+def _percentile(values: Sequence[float], q: float) -> float | None:
+    import numpy as np
+
+    return float(np.percentile(values, q)) if values else None
