@@ -1,0 +1,316 @@
+"""Visibility gates: what of an object reaches the stored frame, and whether that is enough to state it.
+
+Each object gets one of three verdicts:
+
+- *stated* (True): clearly visible, so the truth may name it;
+- *null* (None): something of it is there, but below the gates, so the facts that it would decide are unknown;
+- *absent* (False): nothing of it that anyone could see; it may be ignored.
+
+Everything is measured on the final frame (fog, glare, rain, noise and distortion included) and on passes that were
+warped like it. Lengths are pixels of that frame, by default 672 px wide; 3 px there are 2 px in a 448 px view.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
+
+
+class FootprintLike(Protocol):
+    """What an object would cover if nothing stood before it."""
+
+    @property
+    def pixels(self) -> float: ...
+    @property
+    def box(self) -> Box: ...
+    @property
+    def in_frame(self) -> float: ...
+
+
+class PassesLike(Protocol):
+    """The part of `render`'s passes that labels need: HxW int32 ids, HxW float32 metres, footprints by id."""
+
+    @property
+    def index(self) -> NDArray[np.int32]: ...
+    @property
+    def depth(self) -> NDArray[np.float32]: ...
+    @property
+    def footprints(self) -> Mapping[int, Any]: ...
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Thresholds, in pixels of the stored frame unless the name says otherwise. `docs/labels.md` gives the reasons."""
+
+    lens_stated_px: float = 4.5  # lens diameter from which a lit light is stated: 3 px in a 448 px view of 672 px
+    lens_absent_px: float = 1.0  # below this a lens is as if absent
+    lens_off_px: float = 7.0  # a dark lens shows only by its housing, so it must be larger
+    arrow_px: float = 7.0  # lens diameter from which the shape of an arrow can be told
+    lens_contrast: float = 14.0  # CIELAB difference between the lens and what surrounds it
+    lens_chroma: float = 12.0  # CIELAB chroma below which a lens has no colour to read
+    cross_facing_deg: float = 35.0  # a head of another approach turned to us by less than this may be taken for ours
+
+    visible: float = 0.5  # share of the footprint that must be visible
+    visible_zebra: float = 0.3  # cars stand on zebras: less is enough
+    contrast: float = 7.0  # CIELAB difference of an obstacle
+    contrast_zebra: float = 6.0
+    negligible_px: int = 3  # so few pixels of a kind count as none
+    height_px: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "cone": 10.0,
+            "barrier": 10.0,
+            "construction": 14.0,
+            "debris": 8.0,
+            "pedestrian": 18.0,
+            "animal": 14.0,
+            "crash": 16.0,
+        }
+    )
+    area_px: Mapping[str, int] = field(
+        default_factory=lambda: {
+            "cone": 40,
+            "barrier": 80,
+            "construction": 120,
+            "debris": 60,
+            "pedestrian": 70,
+            "animal": 100,
+            "crash": 200,
+        }
+    )
+    kerb_m: float = 0.7  # a pedestrian this close to the carriageway may be about to step on it
+
+    near_m: float = 50.0  # crossroad facts concern what lies this near ...
+    far_m: float = 80.0  # ... are unknown up to here, and false beyond
+    junction_px: int = 500  # visible pixels of junction asphalt from which an intersection is stated
+    junction_negligible_px: int = 40
+    zebra_px: int = 140  # visible pixels of stripes from which a crossing is stated
+    zebra_height_px: float = 4.0
+    zebra_negligible_px: int = 8
+
+    sign_px: float = 16.0  # height of a limit sign from which its number can be read
+    sign_absent_px: float = 7.0  # below this nobody reads it
+    number_px: float = 12.0  # the same for a number painted on the road
+    number_absent_px: float = 5.0
+    scenery_px: int = 80  # pixels from which a vehicle is worth a box
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One object as the passes and the frame show it."""
+
+    id: int
+    pixels: int  # visible pixels
+    visible: float  # visible / footprint, 0..1
+    box: Box  # of the visible pixels, or of the footprint where none is visible; x0, y0, x1, y1
+    size_px: float  # height of `box`; for a lens see `lens_diameter`
+    distance_m: float  # median depth of the visible pixels; nan where none is visible
+    contrast: float  # CIELAB difference to the surroundings; 0 where none is visible
+
+
+@dataclass(frozen=True)
+class Verdict:
+    stated: bool | None  # True stated, None null, False as if absent
+    reason: str
+
+
+class View:
+    """A frame and its passes, with what several gates need computed once.
+
+    `frame`: HxWx3 uint8 sRGB. Raises ValueError where frame and passes differ in size.
+    """
+
+    def __init__(self, passes: PassesLike, frame: NDArray[np.uint8]) -> None:
+        if frame.shape[:2] != passes.index.shape or passes.index.shape != passes.depth.shape:
+            raise ValueError(f"frame {frame.shape}, index {passes.index.shape} and depth {passes.depth.shape} differ")
+        self.passes = passes
+        self.height, self.width = passes.index.shape
+        self.lab = lab(frame)
+        flat = passes.index.ravel()
+        order = np.argsort(flat, kind="stable")
+        ids, starts = np.unique(flat[order], return_index=True)
+        self._pixels = dict(zip(ids.tolist(), np.split(order, starts[1:]), strict=True))
+
+    def pixels(self, id: int) -> NDArray[np.intp]:
+        """Flat positions of the visible pixels of `id`."""
+        return self._pixels.get(id, np.empty(0, np.intp))
+
+    def footprint(self, id: int) -> FootprintLike | None:
+        return self.passes.footprints.get(id)
+
+    def box(self, positions: NDArray[np.intp]) -> Box:
+        rows, columns = np.divmod(positions, self.width)
+        return (float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
+
+    def mask(self, positions: NDArray[np.intp], margin: int) -> tuple[NDArray[np.bool_], slice, slice]:
+        """The object's mask cut out with `margin` pixels around it, and where it was cut."""
+        x0, y0, x1, y1 = self.box(positions)
+        rows = slice(max(0, int(y0) - margin), min(self.height, int(y1) + margin))
+        columns = slice(max(0, int(x0) - margin), min(self.width, int(x1) + margin))
+        mask = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
+        row, column = np.divmod(positions, self.width)
+        mask[row - rows.start, column - columns.start] = True
+        return mask, rows, columns
+
+    def observe(self, id: int) -> Observed:
+        """Measure object `id`; one that the passes do not know at all has no pixels and visible 0."""
+        positions, footprint = self.pixels(id), self.footprint(id)
+        covers = float(footprint.pixels) if footprint is not None else 0.0
+        if not len(positions):
+            box = footprint.box if footprint is not None else (0.0, 0.0, 0.0, 0.0)
+            return Observed(id, 0, 0.0, box, 0.0, math.nan, 0.0)
+        box = self.box(positions)
+        visible = min(1.0, len(positions) / covers) if covers > 0 else 1.0
+        distance = float(np.median(self.passes.depth.ravel()[positions]))
+        return Observed(id, len(positions), visible, box, box[3] - box[1], distance, self.contrast(positions))
+
+    def contrast(self, positions: NDArray[np.intp]) -> float:
+        """CIELAB distance of the object's more distinct pixels (upper quartile) from the mean of a ring around it.
+
+        The ring starts 2 px outside, because the object's own edge and glow are mixed into the first pixel.
+        """
+        x0, y0, x1, y1 = self.box(positions)
+        reach = 4 + int(min(12.0, 0.4 * min(x1 - x0, y1 - y0)))
+        mask, rows, columns = self.mask(positions, reach)
+        ring = grow(mask, reach) & ~grow(mask, 1)
+        if not ring.any():
+            return 0.0
+        patch = self.lab[rows, columns]
+        distance = np.linalg.norm(patch[mask] - patch[ring].mean(0), axis=1)
+        return float(np.percentile(distance, 75))
+
+    def lens_colour(self, positions: NDArray[np.intp], gates: Gates) -> str:
+        """The colour that a lens shows in the frame: red, yellow, green, or "" where it is too pale to tell.
+
+        A bright lens clips to white in the middle and keeps its hue in the glow around it, so where the lens itself
+        is pale, its rim and the next two pixels are read.
+        """
+        mask, rows, columns = self.mask(positions, 3)
+        patch = self.lab[rows, columns]
+        for region in (mask, grow(mask, 2)):
+            ab = patch[region][:, 1:]
+            chroma = np.hypot(ab[:, 0], ab[:, 1])
+            vivid = ab[chroma >= np.percentile(chroma, 60)].mean(0)
+            if float(np.hypot(*vivid)) >= gates.lens_chroma:
+                return hue_name(math.degrees(math.atan2(vivid[1], vivid[0])))
+        return ""
+
+
+def hue_name(degrees: float) -> str:
+    """Name of a CIELAB hue angle: signal red lies near 35°, amber near 75°, signal green near 150–180°."""
+    degrees = (degrees + 60.0) % 360.0 - 60.0
+    if -45.0 <= degrees < 58.0:
+        return "red"
+    if 58.0 <= degrees < 108.0:
+        return "yellow"
+    if 108.0 <= degrees < 240.0:
+        return "green"
+    return ""
+
+
+def lab(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """CIELAB (L 0..100, a, b) of an sRGB frame."""
+    import cv2
+
+    return cv2.cvtColor(frame.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB).astype(np.float32)
+
+
+def grow(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
+    """The mask and every pixel at most `by` pixels (in a square sense) from it."""
+    import cv2
+
+    return cv2.dilate(mask.astype(np.uint8), np.ones((2 * by + 1, 2 * by + 1), np.uint8)).astype(bool)
+
+
+def lens_diameter(footprint: FootprintLike | None) -> float:
+    """Diameter in pixels of a lens from the box that it would cover; 0 where it is out of the frame."""
+    if footprint is None or footprint.in_frame <= 0:
+        return 0.0
+    x0, y0, x1, y1 = footprint.box
+    return math.sqrt(max(0.0, x1 - x0) * max(0.0, y1 - y0))
+
+
+def gate_lens(view: View, lens_id: int, state: str, gates: Gates, expected_m: float) -> tuple[Observed, float, Verdict]:
+    """Measure a signal's lens and judge it. `expected_m`: its distance, to tell a hidden lens from a tiny one."""
+    seen, diameter = view.observe(lens_id), lens_diameter(view.footprint(lens_id))
+    if seen.pixels == 0:
+        if diameter >= gates.lens_absent_px and not _hidden(view, lens_id, expected_m):
+            return seen, diameter, Verdict(None, f"lens of {diameter:.1f} px falls between the samples")
+        return seen, diameter, Verdict(False, "no pixel of it is visible")
+    if diameter < gates.lens_absent_px:
+        return seen, diameter, Verdict(False, f"lens {diameter:.1f} px < {gates.lens_absent_px} px")
+    least = gates.lens_off_px if state == "off" else gates.lens_stated_px
+    if diameter < least:
+        return seen, diameter, Verdict(None, f"lens {diameter:.1f} px < {least} px")
+    if seen.visible < gates.visible:
+        return seen, diameter, Verdict(None, f"visible {seen.visible:.2f} < {gates.visible}")
+    if state != "off":
+        if seen.contrast < gates.lens_contrast:
+            return seen, diameter, Verdict(None, f"contrast {seen.contrast:.0f} < {gates.lens_contrast:.0f}")
+        shown = view.lens_colour(view.pixels(lens_id), gates)
+        if shown != state:
+            return seen, diameter, Verdict(None, f"the {state} lens looks {shown or 'colourless'} in the frame")
+    return seen, diameter, Verdict(True, f"lens {diameter:.1f} px, visible {seen.visible:.2f}")
+
+
+def _hidden(view: View, id: int, expected_m: float) -> bool:
+    """Whether something nearer than `expected_m` stands where the object's footprint lies."""
+    footprint = view.footprint(id)
+    if footprint is None:
+        return True
+    x0, y0, x1, y1 = footprint.box
+    x, y = int((x0 + x1) / 2), int((y0 + y1) / 2)
+    if not (0 <= x < view.width and 0 <= y < view.height):
+        return True
+    return bool(view.passes.depth[y, x] < 0.95 * expected_m)
+
+
+def gate_thing(view: View, id: int, kind: str, gates: Gates) -> tuple[Observed, Verdict]:
+    """Measure an obstacle and judge it by pixels, height, visible share and contrast."""
+    seen = view.observe(id)
+    if seen.pixels <= gates.negligible_px:
+        return seen, Verdict(False, f"{seen.pixels} px")
+    if seen.size_px < gates.height_px[kind]:
+        return seen, Verdict(None, f"height {seen.size_px:.0f} px < {gates.height_px[kind]:.0f} px")
+    if seen.pixels < gates.area_px[kind]:
+        return seen, Verdict(None, f"{seen.pixels} px < {gates.area_px[kind]} px")
+    if seen.visible < gates.visible:
+        return seen, Verdict(None, f"visible {seen.visible:.2f} < {gates.visible}")
+    if seen.contrast < gates.contrast:
+        return seen, Verdict(None, f"contrast {seen.contrast:.1f} < {gates.contrast}")
+    return seen, Verdict(True, f"{seen.pixels} px, visible {seen.visible:.2f}")
+
+
+def gate_zebra(view: View, id: int, gates: Gates) -> tuple[Observed, Verdict]:
+    """Measure a marked crossing by its stripes."""
+    seen = view.observe(id)
+    if seen.pixels <= gates.zebra_negligible_px:
+        return seen, Verdict(False, f"{seen.pixels} px of stripes")
+    if seen.pixels < gates.zebra_px or seen.size_px < gates.zebra_height_px:
+        return seen, Verdict(None, f"{seen.pixels} px of stripes, {seen.size_px:.0f} px high")
+    if seen.visible < gates.visible_zebra:
+        return seen, Verdict(None, f"visible {seen.visible:.2f} < {gates.visible_zebra}")
+    if seen.contrast < gates.contrast_zebra:
+        return seen, Verdict(None, f"contrast {seen.contrast:.1f} < {gates.contrast_zebra}")
+    return seen, Verdict(True, f"{seen.pixels} px of stripes")
+
+
+def gate_limit(view: View, id: int, painted: bool, gates: Gates) -> tuple[Observed, Verdict]:
+    """Whether the number of a limit sign (or one painted on the road) can be read."""
+    seen = view.observe(id)
+    least, absent = (gates.number_px, gates.number_absent_px) if painted else (gates.sign_px, gates.sign_absent_px)
+    if seen.pixels == 0 or seen.size_px < absent:
+        return seen, Verdict(False, f"{seen.size_px:.0f} px high")
+    if seen.size_px < least:
+        return seen, Verdict(None, f"{seen.size_px:.0f} px high < {least:.0f} px")
+    if seen.visible < gates.visible:
+        return seen, Verdict(None, f"visible {seen.visible:.2f} < {gates.visible}")
+    if seen.contrast < gates.contrast:
+        return seen, Verdict(None, f"contrast {seen.contrast:.1f} < {gates.contrast}")
+    return seen, Verdict(True, f"{seen.size_px:.0f} px high")
