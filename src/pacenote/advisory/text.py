@@ -1,10 +1,10 @@
 """Canonical text: one sentence a slot, with fixed order, spacing and words, so that a decoder can force it.
 
-    Recommended speed: 20 km/h. Traffic light: red for straight, stop and wait; green for left. Obstacles: cone and
-    barrier, steer around them. Crossroad: intersection and pedestrian crossing, slow down.
+Example: "Recommended speed: 20 km/h. Traffic light: red for straight, stop and wait; green for left. Obstacles: cone and
+barrier, steer around them. Crossroad: intersection and pedestrian crossing, slow down."
 
-    LIGHT  = none | STATE[ for MOVEMENT][ at the toll station], ACTION[; STATE for MOVEMENT]
-    KINDS  = none | KIND[ and KIND]..., ACTION
+- LIGHT = none | STATE[ for MOVEMENT][ at the toll station], ACTION[; STATE for MOVEMENT]
+- KINDS = none | KIND[ and KIND]..., ACTION
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def _kinds_text(kinds: frozenset[str], order: tuple[str, ...], action: str) -> s
 _STATE = "|".join(LIGHT_STATES[1:])
 _LIGHT = re.compile(
     rf"(?P<state>{_STATE})(?: for (?P<movement>{'|'.join(MOVEMENTS)}))?(?P<toll>{AT_TOLL})?"
-    rf", (?P<action>{'|'.join(LIGHT_ACTIONS.values())})(?:; (?P<other>{_STATE}) for (?P<towards>{'|'.join(MOVEMENTS)}))?"
+    rf", (?P<action>{'|'.join(LIGHT_ACTIONS.values())})"
+    rf"(?:; (?P<other>{_STATE}) for (?P<towards>{'|'.join(MOVEMENTS)}))?"
 )
 _SENTENCES = re.compile(
     rf"{HEADINGS['speed']}: (?P<speed>[0-9]{{1,3}}) km/h\. "
@@ -86,19 +87,26 @@ def read_canonical(text: str) -> Advisory | None:
     match = _SENTENCES.fullmatch(text.strip())
     if match is None or int(match["speed"]) not in SPEEDS:
         return None
-    light = Light("none")
-    if match["light"] != "none":
-        said = _LIGHT.fullmatch(match["light"])
-        if said is None:
-            return None
-        other = None if said["other"] is None else (said["other"], said["towards"])
-        light = Light(said["state"], said["movement"] or "any", "toll" if said["toll"] else "junction", other)
+    light = read_canonical_light(match["light"])
+    if light is None:
+        return None
     obstacles = _read_kinds(match["obstacles"], OBSTACLES, OBSTACLE_ACTION)
     crossroad = _read_kinds(match["crossroad"], CROSSROADS, CROSSROAD_ACTION)
     if obstacles is None or crossroad is None:
         return None
     advisory = Advisory(int(match["speed"]), light, obstacles, crossroad)
     return advisory if advisory.text() == text.strip() else None
+
+
+def read_canonical_light(text: str) -> Light | None:
+    """The inverse of what `Advisory.text` says of a light, between the heading and the full stop."""
+    if text == "none":
+        return Light("none")
+    said = _LIGHT.fullmatch(text)
+    if said is None or LIGHT_ACTIONS[said["state"]] != said["action"]:
+        return None
+    other = None if said["other"] is None else (said["other"], said["towards"])
+    return Light(said["state"], said["movement"] or "any", "toll" if said["toll"] else "junction", other)
 
 
 def _read_kinds(text: str, order: tuple[str, ...], action: str) -> frozenset[str] | None:

@@ -35,8 +35,8 @@ COUNTED = ("light", "obstacles", "crossroad")
 class Columns:
     """Truths or predictions as integer columns of shape (frames,); -1 = not known or unreadable.
 
-    `speed` in km/h, `state` an index of `LIGHT_STATES`, `present[slot]` and `kind[slot, kind]` 0 or 1, `light` an id that
-    is equal for equal lights within one pair of Columns.
+    `speed` in km/h, `state` an index of `LIGHT_STATES`, `present[slot]` and `kind[slot, kind]` 0 or 1, `light` an id
+    that is equal for equal lights within one pair of Columns.
     """
 
     speed: Ints
