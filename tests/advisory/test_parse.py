@@ -24,29 +24,25 @@ def field(slot: str) -> str:
 
 PAPER_FIGURES = [
     (
-        "Recommended Speed: 30 km/n Traffic light: Red light, please stop and wait Traffic cones and obstacles: None "
-        "Crossroad: None",
+        "Recommended Speed: 30 km/n Traffic light: Red light, please stop and wait "
+        "Traffic cones and obstacles: None Crossroad: None",
         Advisory(30, Light("red"), NONE, NONE),
     ),
     (
-        "Recommended speed: 20 km/h Traffic light: Currently in the straight lane, red light ahead, need to stop "
-        "and wait, "
-        "and pay attention to the green light in the left-turn lane Traffic cones and obstacles: None Crossroad "
-        ": There is "
-        "a pedestrian crossing ahead, need to slow down",
+        "Recommended speed: 20 km/h Traffic light: Currently in the straight lane, red light ahead, need to stop and "
+        "wait, and pay attention to the green light in the left-turn lane Traffic cones and obstacles: None "
+        "Crossroad : There is a pedestrian crossing ahead, need to slow down",
         Advisory(20, LEFT_GREEN, NONE, kinds("pedestrian_crossing")),
     ),
     (
         "Recommended speed: 20 km/h Traffic light: Green arrow at the toll station ahead, please proceed. "
-        "Traffic cones "
-        "and obstacles: None Crossroad: None",
+        "Traffic cones and obstacles: None Crossroad: None",
         Advisory(20, Light("green", place="toll"), NONE, NONE),
     ),
     (
-        "Recommended Speed: 40 km/h; Traffic Lights: Red light ahead, please stop and wait; Obstacles: Traffic "
-        "cones are "
-        "present, please maneuver around them carefully; Intersection: An intersection is ahead, please slow down and "
-        "proceed with caution.",
+        "Recommended Speed: 40 km/h; Traffic Lights: Red light ahead, please stop and wait; Obstacles: Traffic cones "
+        "are present, please maneuver around them carefully; Intersection: An intersection is ahead, please slow down "
+        "and proceed with caution.",
         Advisory(40, Light("red"), kinds("cone"), kinds("intersection")),
     ),
 ]

@@ -1,7 +1,7 @@
 """Canonical text: one sentence a slot, with fixed order, spacing and words, so that a decoder can force it.
 
-Example: "Recommended speed: 20 km/h. Traffic light: red for straight, stop and wait; green for left. Obstacles: cone and
-barrier, steer around them. Crossroad: intersection and pedestrian crossing, slow down."
+Example: "Recommended speed: 20 km/h. Traffic light: red for straight, stop and wait; green for left. Obstacles: cone
+and barrier, steer around them. Crossroad: intersection and pedestrian crossing, slow down."
 
 - LIGHT = none | STATE[ for MOVEMENT][ at the toll station], ACTION[; STATE for MOVEMENT]
 - KINDS = none | KIND[ and KIND]..., ACTION
