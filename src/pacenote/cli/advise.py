@@ -1,0 +1,48 @@
+"""Advise on photos: speed, traffic light, obstacles and crossroad of each."""
+
+import argparse
+from pathlib import Path
+
+EPILOG = """examples:
+  pacenote advise starter-teacher photo.jpg
+  pacenote advise starter-teacher photos/ --json advisories.jsonl
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from pacenote.models.frames import FITS
+
+    parser.epilog = EPILOG
+    parser.add_argument("model", metavar="MODEL", help="a model directory, a shipped name or a hub id")
+    parser.add_argument("images", metavar="IMAGE|DIR", nargs="+", help="pictures, or folders searched in depth")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="one object a picture: image, advisory, text, confidence, ms"
+    )
+    parser.add_argument("--question", metavar="TEXT", help="ask this instead of the neutral request")
+    parser.add_argument("--batch", type=int, default=1, metavar="N", help="pictures a call (1, which times each alone)")
+    parser.add_argument("--fit", default="auto", choices=FITS, help="how other shapes are brought to the model's (auto)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
+
+
+def run(args: argparse.Namespace) -> int:
+    import contextlib
+    import json
+
+    from pacenote.errors import InputError
+    from pacenote.evaluate.advise import advise
+    from pacenote.evaluate.source import QUESTION
+    from pacenote.evaluate.suite import load_model
+    from pacenote.models.frames import find_images
+    from pacenote.work import atomic
+
+    if args.batch < 1:
+        raise InputError(f"--batch {args.batch}: give at least 1")
+    images = find_images([Path(name) for name in args.images])
+    model = load_model(args.model, args.device)
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(stack.enter_context(atomic(args.json)).open("w")) if args.json else None
+        for advised in advise(model, images, question=args.question or QUESTION, fit=args.fit, batch=args.batch):
+            print(f"{advised.image}\n  {advised.answer.text or '(no answer)'}")
+            if file:
+                file.write(json.dumps(advised.to_dict(), ensure_ascii=False) + "\n")
+    return 0

@@ -1,0 +1,66 @@
+"""Advisories for pictures on disk, one after the other."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pacenote.errors import InputError
+from pacenote.evaluate.answers import Answer, ask
+from pacenote.evaluate.source import QUESTION
+from pacenote.models.frames import Fit, fit_frame, frame_size, open_image
+from pacenote.work import say
+
+if TYPE_CHECKING:
+    from pacenote.models import Model
+
+
+@dataclass(frozen=True)
+class Advised:
+    """The answer for one picture, as `advise --json` writes it."""
+
+    image: Path
+    answer: Answer
+
+    def to_dict(self) -> dict[str, Any]:
+        answer = self.answer
+        return {
+            "image": self.image.as_posix(),
+            "advisory": answer.advisory.to_dict(),
+            "text": answer.text,
+            "confidence": answer.confidence,
+            "ms": round(answer.ms, 2),
+        }
+
+
+def advise(
+    model: "Model", images: Sequence[Path], *, question: str = QUESTION, fit: Fit = "auto", batch: int = 1
+) -> Iterator[Advised]:
+    """Answer for each readable picture, in order. `ms` is the time of the call, divided by the pictures in it.
+
+    A picture that cannot be read is named on stderr and passed over; InputError when none of them can.
+    """
+    size = frame_size(model)
+    waiting: list[tuple[Path, Any]] = []
+    told, refused = 0, None
+
+    def run() -> Iterator[Advised]:
+        answers = ask(model, [[image] for _, image in waiting], [question] * len(waiting))
+        for (path, _), answer in zip(waiting, answers, strict=True):
+            yield Advised(path, answer)
+        waiting.clear()
+
+    for path in images:
+        try:
+            image = open_image(path)
+        except InputError as error:
+            refused = error
+            say(f"skipped {error}")
+            continue
+        waiting.append((path, fit_frame(image, size, fit) if size else image))
+        told += 1
+        if len(waiting) == batch:
+            yield from run()
+    yield from run()
+    if refused and not told:
+        raise InputError(str(refused) if len(images) == 1 else f"none of the {len(images)} pictures can be read: {refused}")
