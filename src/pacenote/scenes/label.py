@@ -267,21 +267,11 @@ def _obstacles(view: View, scene: Scene, gates: Gates, notes: _Notes) -> dict[st
 
 def distance_to_road(surfaces: Sequence[Surface], x: float, y: float) -> float:
     """Metres from a point to the nearest carriageway, 0 on it; inf where there is none."""
-    best = math.inf
-    for surface in surfaces:
-        if surface.kind not in ROADWAY or len(surface.outline) < 3:
-            continue
-        start = np.asarray(surface.outline, float)
-        end = np.roll(start, -1, axis=0)
-        (x0, y0), (x1, y1) = start.T, end.T
-        crosses = (y0 > y) != (y1 > y)
-        at = x0 + (y - y0) / np.where(y1 == y0, 1.0, y1 - y0) * (x1 - x0)
-        if np.count_nonzero(crosses & (x < at)) % 2:
-            return 0.0
-        length = np.maximum((x1 - x0) ** 2 + (y1 - y0) ** 2, 1e-12)
-        along = np.clip(((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / length, 0.0, 1.0)
-        best = min(best, float(np.hypot(x0 + along * (x1 - x0) - x, y0 + along * (y1 - y0) - y).min()))
-    return best
+    import shapely
+
+    point = shapely.Point(x, y)
+    roads = [surface.outline for surface in surfaces if surface.kind in ROADWAY and len(surface.outline) > 2]
+    return min((float(shapely.distance(shapely.Polygon(outline), point)) for outline in roads), default=math.inf)
 
 
 def _intersection(view: View, scene: Scene, gates: Gates, notes: _Notes) -> bool | None:
