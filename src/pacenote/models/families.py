@@ -128,21 +128,21 @@ class Model:
 
     def save(self, path: Any, dtype: torch.dtype | None = None) -> None:
         """Write weights (safetensors, in `dtype` or as they are), configuration, processor and tokenizer."""
-        import torch
+        import json
+        from pathlib import Path
 
-        model, old = self.model, self.model.dtype
+        state = self.model.state_dict()
         if dtype is not None:
-            state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in model.state_dict().items()}
-            model.config.dtype = dtype
-            for sub in (model.config.text_config, model.config.vision_config):
-                sub.dtype = dtype
-            model.save_pretrained(path, state_dict=state, safe_serialization=True)
-            for sub in (model.config, model.config.text_config, model.config.vision_config):
-                sub.dtype = old
-        else:
-            model.save_pretrained(path, safe_serialization=True)
+            state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
+        self.model.save_pretrained(path, state_dict=state, safe_serialization=True)
         self.processor.save_pretrained(path)
-        assert isinstance(old, torch.dtype)
+        if dtype is not None:  # save_pretrained writes the dtype of the model in memory
+            file = Path(path) / "config.json"
+            config = json.loads(file.read_text())
+            for part in (config, config.get("text_config", {}), config.get("vision_config", {})):
+                if "dtype" in part:
+                    part["dtype"] = str(dtype).removeprefix("torch.")
+            file.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def family_of(config: Any, source: str) -> Family:

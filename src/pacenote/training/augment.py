@@ -1,0 +1,157 @@
+"""Random views of a stored frame: what a camera, a lens or the weather could have done without changing the truth.
+
+Hue stays nearly where it is, because it carries the light's state; a mirror image swaps left and right in the truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pacenote.training.frames import Record, mirrored
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SEEN = (448, 252)  # width, height of what the model sees
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How much a view may differ. All zero = the plain frame."""
+
+    photometric: float = 1.0
+    zoom: float = 0.25  # largest share of the width that a crop may cut away
+    zoomed: float = 0.5  # share of views that are cropped at all
+    flip: float = 0.5
+    cutout: float = 0.3
+
+
+PLAIN = Strength(0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class View:
+    """`image` (252, 448, 3) and `classes` (252, 448) uint8; `record` with boxes in pixels of this view.
+
+    `hidden`: kinds of stated objects whose centre left the picture; the facts that they decide are unknown here.
+    """
+
+    image: np.ndarray
+    classes: np.ndarray
+    record: Record
+    hidden: frozenset[str]
+
+
+def view(
+    image: np.ndarray,
+    classes: np.ndarray,
+    record: Record,
+    rng: np.random.Generator,
+    strength: Strength = PLAIN,
+    size: tuple[int, int] = SEEN,
+) -> View:
+    """A random view of one stored frame. Draws the same numbers for the same `rng` state."""
+    import cv2
+    import numpy as np
+
+    height, width = classes.shape
+    flip = rng.random() < strength.flip and not _has_text(record)
+    if flip:
+        image, classes, record = image[:, ::-1], classes[:, ::-1], mirrored(record, width)
+    x0, y0, w, h = 0, 0, width, height
+    if rng.random() < strength.zoomed and strength.zoom > 0:
+        share = 1 - rng.uniform(0, strength.zoom)
+        aspect = rng.uniform(0.94, 1.06)
+        w, h = min(width, round(width * share * aspect)), min(height, round(height * share / aspect))
+        x0, y0 = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+    how = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)[int(rng.integers(3))] if strength.photometric else cv2.INTER_AREA
+    crop = np.ascontiguousarray(image[y0 : y0 + h, x0 : x0 + w])
+    seen = cv2.resize(crop, size, interpolation=how)
+    seen_classes = cv2.resize(
+        np.ascontiguousarray(classes[y0 : y0 + h, x0 : x0 + w]), size, interpolation=cv2.INTER_NEAREST
+    )
+    record, hidden = _move(record, (x0, y0), (size[0] / w, size[1] / h), size)
+    if strength.photometric:
+        seen = photometric(seen, rng, strength.photometric)
+    if rng.random() < strength.cutout:
+        _cut_out(seen, seen_classes, record, rng)
+    return View(seen, seen_classes, record, hidden)
+
+
+def photometric(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
+    """`image` under another exposure, white balance, haze, focus, sensor noise and compression; same shape, uint8."""
+    import cv2
+    import numpy as np
+
+    levels = np.linspace(0, 1, 256)
+    gamma = np.exp(rng.uniform(-0.5, 0.5) * strength)
+    contrast = np.exp(rng.uniform(-0.35, 0.35) * strength)
+    brightness = rng.uniform(-0.15, 0.15) * strength
+    warmth, tint = rng.uniform(-0.14, 0.14) * strength, rng.uniform(-0.05, 0.05) * strength
+    curve = (levels**gamma - 0.5) * contrast + 0.5 + brightness
+    gains = np.array([1 + warmth, 1 + tint, 1 - warmth])
+    haze = rng.uniform(0, 0.35) * strength if rng.random() < 0.2 else 0.0
+    table = (curve[:, None] * gains) * (1 - haze) + haze * rng.uniform(0.5, 0.9)
+    out = cv2.LUT(image, np.clip(table * 255, 0, 255).astype(np.uint8)[None])
+    saturation = np.exp(rng.uniform(-0.5, 0.4) * strength)
+    grey = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    out = cv2.addWeighted(out, saturation, grey, 1 - saturation, 0)
+    kind = rng.random()
+    if kind < 0.2:
+        out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.3, 1.0) * strength)
+    elif kind < 0.35:  # an over-sharpened phone picture
+        soft = cv2.GaussianBlur(out, (0, 0), 1.0)
+        amount = rng.uniform(0.3, 1.0) * strength
+        out = cv2.addWeighted(out, 1 + amount, soft, -amount, 0)
+    if rng.random() < 0.4:
+        noise = np.empty(out.shape, np.int16)
+        cv2.setRNGSeed(int(rng.integers(2**31)))
+        cv2.randn(noise, (0.0,) * 3, (float(rng.uniform(1, 12) * strength),) * 3)
+        out = np.clip(out + noise, 0, 255).astype(np.uint8)
+    if rng.random() < 0.35:
+        quality = int(rng.integers(30, 95))
+        _, packed = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        out = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    return out
+
+
+def _has_text(record: Record) -> bool:
+    """Whether a number that decides a fact can be read in the picture: its mirror image is no number."""
+    return any(item.get("stated") and item.get("kind") in ("speed_sign", "number") for item in record.objects)
+
+
+def _move(
+    record: Record, origin: tuple[int, int], scale: tuple[float, float], size: tuple[int, int]
+) -> tuple[Record, frozenset[str]]:
+    from dataclasses import replace
+
+    objects, hidden = [], set()
+    for item in record.objects:
+        box = item.get("box")
+        if box:
+            x0, y0, x1, y1 = (
+                (value - origin[axis % 2]) * scale[axis % 2] for axis, value in enumerate(box)
+            )
+            centre = ((x0 + x1) / 2, (y0 + y1) / 2)
+            if not (0 <= centre[0] < size[0] and 0 <= centre[1] < size[1]):
+                if item.get("stated") is not False:
+                    hidden.add(str(item.get("kind")))
+                continue
+            item = {**item, "box": [max(0.0, x0), max(0.0, y0), min(float(size[0]), x1), min(float(size[1]), y1)]}
+        objects.append(item)
+    return replace(record, objects=tuple(objects)), frozenset(hidden)
+
+
+def _cut_out(image: np.ndarray, classes: np.ndarray, record: Record, rng: np.random.Generator) -> None:
+    """Paint one rectangle over the picture, in place, unless it would cover something that is stated."""
+    height, width = classes.shape
+    w, h = int(rng.integers(16, width // 5)), int(rng.integers(16, height // 4))
+    x, y = int(rng.integers(0, width - w)), int(rng.integers(0, height - h))
+    for item in record.objects:
+        if item.get("stated") is not False and item.get("box"):
+            x0, y0, x1, y1 = item["box"]
+            if x < x1 and x0 < x + w and y < y1 and y0 < y + h:
+                return
+    image[y : y + h, x : x + w] = rng.integers(0, 256, 3)
+    classes[y : y + h, x : x + w] = 0

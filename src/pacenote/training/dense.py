@@ -1,0 +1,125 @@
+"""Pre-training of the vision tower on dense labels: what is in each 28-px cell, and the image's facts beside it.
+
+A tower from random weights learns next to nothing from answer tokens alone in minutes; told what each cell holds, it
+does. The labels come from the renderer's class map, so they cost nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pacenote.training.augment import PLAIN, Strength, view
+from pacenote.training.frames import Frames
+from pacenote.training.targets import cells_of, class_weights, facts_of, positive_weights
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class DenseOptions:
+    """Options of a `dense` stage."""
+
+    epochs: float = 20.0
+    batch: int = 16
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1  # share of the steps
+    facts_weight: float = 0.3
+    augment: Strength = Strength()
+    seed: int = 0
+    compile: bool = True
+
+
+class DenseStream:
+    """Endless random views of frames, in a fixed order: item k depends on (seed, k) alone, so that a resumed run sees
+    what an uninterrupted one would have seen."""
+
+    def __init__(self, frames: Frames, length: int, strength: Strength, seed: int) -> None:
+        self.frames, self.length, self.strength, self.seed = frames, length, strength, seed
+        self._epoch, self._order = -1, None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, k: int) -> dict[str, np.ndarray]:
+        import numpy as np
+
+        epoch, place = divmod(k, len(self.frames))
+        if epoch != self._epoch or self._order is None:
+            self._epoch = epoch
+            self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.frames))
+        return item(self.frames, int(self._order[place]), np.random.default_rng((self.seed, 1, k)), self.strength)
+
+
+def item(frames: Frames, index: int, rng: np.random.Generator, strength: Strength) -> dict[str, np.ndarray]:
+    """One view with its targets: `images` uint8, `cells` int8 (all unknown without a class map), `facts` int64."""
+    import numpy as np
+
+    seen = view(frames.images[index], frames.maps[index], frames.records[index], rng, strength)
+    cells = cells_of(seen.classes)
+    if not frames.has_map[index]:
+        cells = np.full_like(cells, -1)
+    return {"images": seen.image, "cells": cells, "facts": facts_of(seen)}
+
+
+def collate(items: list[dict[str, np.ndarray]]) -> dict[str, Any]:
+    """Stack items into tensors."""
+    import numpy as np
+    import torch
+
+    return {key: torch.from_numpy(np.stack([one[key] for one in items])) for key in items[0]}
+
+
+def pretrain(encoder: Any, frames: Frames, options: DenseOptions, out: Path, *, device: str = "auto") -> Any:
+    """Train `encoder` (a module uint8 images -> tokens) with dense heads on `frames`; resumes from checkpoints in `out`.
+
+    Returns the trained `DenseTask`.
+    """
+    import torch
+
+    from pacenote.training.loop import fit
+    from pacenote.training.tower import DenseTask
+
+    chosen = [i for i in range(len(frames)) if frames.has_map[i]][:: max(1, len(frames) // 300)]
+    positive = torch.from_numpy(positive_weights([frames.maps[i] for i in chosen]))
+    torch.manual_seed(options.seed)
+    task = DenseTask(encoder, positive, torch.from_numpy(class_weights()), options.facts_weight)
+    steps = max(1, round(options.epochs * len(frames) / options.batch))
+    stream = DenseStream(frames, steps * options.batch, options.augment, options.seed)
+    fit(
+        task, stream, collate, out, steps=steps, batch=options.batch, seed=options.seed, warmup=options.warmup,
+        groups=[{"params": [p for p in task.parameters() if p.requires_grad], "lr": options.lr}],
+        weight_decay=options.weight_decay, device=device, compile=options.compile,
+    )  # fmt: skip
+    return task
+
+
+def evaluate(task: Any, frames: Frames, batch: int = 32) -> dict[str, Any]:
+    """`{"cells": F1 by class, "facts": F1 of light, obstacles, crossroad and their average}` on plain views."""
+    import numpy as np
+    import torch
+
+    from pacenote.training.loop import autocast
+    from pacenote.training.scores import cell_scores, fact_scores
+
+    rng = np.random.default_rng(0)
+    found: dict[str, list[np.ndarray]] = {"p": [], "cells": [], "values": [], "facts": []}
+    device = next(task.parameters()).device
+    task.eval()
+    with torch.inference_mode(), autocast(device):
+        for start in range(0, len(frames), batch):
+            items = [item(frames, i, rng, PLAIN) for i in range(start, min(start + batch, len(frames)))]
+            tensors = collate(items)
+            cells, facts = task.logits(tensors["images"].to(device))
+            found["p"].append((cells > 0).cpu().numpy())
+            found["cells"].append(tensors["cells"].numpy())
+            found["values"].append(torch.stack([f.argmax(1) for f in facts], 1).cpu().numpy())
+            found["facts"].append(tensors["facts"].numpy())
+    joined = {key: np.concatenate(parts) for key, parts in found.items()}
+    return {
+        "cells": cell_scores(joined["p"], joined["cells"]),
+        "facts": fact_scores(joined["values"], joined["facts"]),
+    }

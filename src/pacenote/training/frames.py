@@ -1,0 +1,166 @@
+"""Decoded frames of a Dataset as memory-mapped arrays, so that an epoch never waits for a JPEG or PNG decoder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pacenote.advisory import Truth
+from pacenote.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pacenote.data.sample import Sample
+
+STORED = (672, 378)  # width, height of a stored frame: sharper than the 448x252 that the model sees
+
+
+@dataclass(frozen=True)
+class Record:
+    """What training needs of a Sample besides pixels."""
+
+    id: str
+    truth: Truth
+    objects: tuple[dict[str, Any], ...]  # evidence objects; boxes in pixels of the stored frame
+    conditions: dict[str, Any]
+    speed_mps: float | None
+    weight: float
+    slot_weight: dict[str, float]
+    scene: str
+    answered: tuple[str, str] | None = None  # question and answer of a row that brings its own (general data)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """N frames: `images` (N, H, W, 3) and class maps `maps` (N, H, W), uint8, and `records`.
+
+    `has_map` (N,) bool tells which frames carry a class map.
+    """
+
+    images: np.ndarray
+    maps: np.ndarray
+    has_map: np.ndarray
+    records: tuple[Record, ...]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def subset(self, indices: Sequence[int]) -> Frames:
+        """Some of the frames, copied into memory."""
+        chosen = list(indices)
+        records = tuple(self.records[i] for i in chosen)
+        return Frames(self.images[chosen], self.maps[chosen], self.has_map[chosen], records)
+
+
+def record_of(sample: Sample, scale: tuple[float, float] = (1.0, 1.0)) -> Record:
+    """The Record of `sample`, its boxes scaled by (x, y)."""
+    objects = []
+    for item in (sample.evidence or {}).get("objects", ()):
+        box = item.get("box")
+        if box:
+            x, y = scale
+            item = {**item, "box": [box[0] * x, box[1] * y, box[2] * x, box[3] * y]}
+        objects.append(dict(item))
+    return Record(
+        id=sample.id,
+        truth=sample.truth or Truth.unknown(),
+        objects=tuple(objects),
+        conditions=dict(sample.conditions),
+        speed_mps=sample.speed_mps,
+        weight=sample.weight,
+        slot_weight=dict(sample.slot_weight or {}),
+        scene=sample.scene,
+        answered=(sample.question, sample.answer) if sample.answer is not None else None,
+    )
+
+
+def decode(samples: Iterable[Sample], count: int, store: Path, size: tuple[int, int] = STORED) -> Frames:
+    """Decode `samples` into `store` (images.npy, maps.npy, records.json), or open what is there already.
+
+    Raises InputError naming the sample whose picture cannot be read.
+    """
+    import numpy as np
+    from PIL import Image
+
+    from pacenote.models.frames import fit_frame
+    from pacenote.work.progress import progress
+
+    if (store / "records.json").is_file():
+        return open_store(store)
+    if not count:
+        raise InputError(f"{store}: there are no samples to train on; check --data and its split")
+    store.mkdir(parents=True, exist_ok=True)
+    width, height = size
+    images = np.lib.format.open_memmap(store / "images.npy", "w+", np.uint8, (count, height, width, 3))
+    maps = np.lib.format.open_memmap(store / "maps.npy", "w+", np.uint8, (count, height, width))
+    records: list[Record] = []
+    has_map: list[bool] = []
+    for index, sample in enumerate(progress(samples, "decode frames", count)):
+        if not sample.images:
+            raise InputError(f"sample {sample.id}: has no image; this training needs one each")
+        image = sample.image(0)
+        scale = (width / image.width, height / image.height)
+        images[index] = np.asarray(fit_frame(image, size, "stretch"))
+        classes = sample.class_map()
+        if classes is not None:
+            if classes.shape != (height, width):
+                picture = Image.fromarray(classes).resize(size, Image.Resampling.NEAREST)
+                classes = np.asarray(picture)
+            maps[index] = classes
+        has_map.append(classes is not None)
+        records.append(record_of(sample, scale))
+    images.flush()
+    maps.flush()
+    rows = [{**vars(r), "truth": r.truth.to_dict(), "has_map": h} for r, h in zip(records, has_map, strict=True)]
+    temporary = store / "records.partial"
+    temporary.write_text(json.dumps(rows))
+    temporary.replace(store / "records.json")
+    return open_store(store)
+
+
+def open_store(store: Path) -> Frames:
+    """The frames that `decode` wrote, mapped from disk."""
+    import numpy as np
+
+    rows = json.loads((store / "records.json").read_text())
+    has_map = np.array([row.pop("has_map") for row in rows], bool)
+    records = tuple(
+        Record(
+            **{
+                **row,
+                "truth": Truth.from_dict(row["truth"]),
+                "objects": tuple(row["objects"]),
+                "answered": tuple(row["answered"]) if row["answered"] else None,
+            }
+        )
+        for row in rows
+    )
+    count = len(records)
+    images, maps = (np.load(store / name, mmap_mode="r")[:count] for name in ("images.npy", "maps.npy"))
+    return Frames(images, maps, has_map, records)
+
+
+_MIRROR = {"left": "right", "right": "left"}
+
+
+def mirrored(record: Record, width: int = STORED[0]) -> Record:
+    """`record` as seen in a mirror: left and right swapped in lights and boxes."""
+    from pacenote.advisory import Light
+
+    truth, light = record.truth, record.truth.light
+    if light is not None and light.state != "none":
+        other = None if light.other is None else (light.other[0], _MIRROR.get(light.other[1], light.other[1]))
+        truth = replace(truth, light=Light(light.state, _MIRROR.get(light.movement, light.movement), light.place, other))
+    objects = []
+    for item in record.objects:
+        if item.get("box"):
+            x0, y0, x1, y1 = item["box"]
+            item = {**item, "box": [width - x1, y0, width - x0, y1]}
+        if item.get("movement") in _MIRROR:
+            item = {**item, "movement": _MIRROR[item["movement"]]}
+        objects.append(item)
+    return replace(record, truth=truth, objects=tuple(objects))

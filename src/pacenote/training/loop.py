@@ -1,0 +1,160 @@
+"""One training loop for every stage: the HF Trainer with a fixed data order, so that a resumed run is the same run."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+
+def pick_device(wanted: str = "auto") -> str:
+    """"cuda" where there is one (and it is wanted), else "cpu"."""
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@functools.cache
+def fast_bf16(device: str) -> bool:
+    """Whether bf16 matrix products are fast on `device`: CUDA from Ampere on, CPUs with AMX or AVX512-BF16."""
+    import torch
+
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported())
+    if device != "cpu":
+        return False
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return bool(re.search(r"\b(amx_bf16|avx512_bf16)\b", flags))
+
+
+def autocast(device: Any) -> AbstractContextManager[Any]:
+    """bf16 autocast where it is fast, else a context that does nothing."""
+    import torch
+
+    kind = str(device).split(":")[0]
+    return torch.autocast(kind, torch.bfloat16, enabled=fast_bf16(kind))
+
+
+@functools.cache
+def keep_memory() -> None:
+    """Let glibc keep freed blocks: a training step allocates the same sizes again and again, and mapping fresh zeroed
+    pages for each costs a quarter of a CPU step. Does nothing elsewhere than on Linux with glibc."""
+    import ctypes
+    import sys
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4
+        mallopt(m_mmap_max, 0)
+        mallopt(m_trim_threshold, 2**31 - 1)
+        mallopt(m_top_pad, 64 << 20)
+
+
+def last_checkpoint(out: Path) -> Path | None:
+    """The newest whole checkpoint in `out`."""
+    found = [p for p in out.glob("checkpoint-*") if (p / "trainer_state.json").is_file()]
+    return max(found, key=lambda p: int(p.name.rsplit("-", 1)[1]), default=None)
+
+
+def fit(
+    model: Any,
+    stream: Any,
+    collate: Callable[[list[Any]], dict[str, Any]],
+    out: Path,
+    *,
+    steps: int,
+    batch: int,
+    groups: Sequence[dict[str, Any]],
+    accumulate: int = 1,
+    warmup: float = 0.1,
+    weight_decay: float = 0.01,
+    max_grad_norm: float = 1.0,
+    seed: int = 0,
+    device: str = "auto",
+    save_every: int = 0,
+    log_every: int = 10,
+    callbacks: Sequence[Any] = (),
+    compile: bool = False,
+) -> dict[str, float]:
+    """Train `model` for `steps` optimizer steps of `batch * accumulate` items of `stream`, taken in order.
+
+    `model(**collate(items))` gives `{"loss": ...}`. `groups`: parameter groups with their peak `lr`; the rate rises over
+    `warmup` (share of the steps) and falls to zero along a cosine. Writes checkpoints and TensorBoard events to `out`
+    and resumes from the newest checkpoint there. `save_every` 0 = four times a run. Returns the Trainer's metrics.
+    """
+    import torch
+    from torch.utils.data import SequentialSampler
+    from transformers import Trainer, TrainingArguments
+
+    from pacenote.models.vision import compiled
+
+    place = pick_device(device)
+    bf16 = fast_bf16(place)
+    if place == "cpu":
+        keep_memory()
+    arguments = TrainingArguments(
+        output_dir=str(out),
+        max_steps=steps,
+        per_device_train_batch_size=batch,
+        gradient_accumulation_steps=accumulate,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(warmup * steps),
+        weight_decay=weight_decay,
+        max_grad_norm=max_grad_norm,
+        bf16=bf16,
+        use_cpu=place == "cpu",
+        seed=seed,
+        data_seed=seed,
+        logging_steps=log_every,
+        report_to=["tensorboard"],
+        save_strategy="steps",
+        save_steps=save_every or max(1, -(-steps // 4)),
+        save_total_limit=1,
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=False,
+        disable_tqdm=None,
+        optim="adamw_torch",
+    )
+
+    class Ordered(Trainer):
+        """Takes the stream as it comes: its order is already random and a function of the seed."""
+
+        def _get_train_sampler(self, dataset: Any = None) -> Any:
+            return SequentialSampler(dataset if dataset is not None else self.train_dataset)
+
+    optimizer = torch.optim.AdamW(
+        [{"weight_decay": weight_decay, **group} for group in _decayed(groups)], betas=(0.9, 0.98), fused=True
+    )
+    trainer = Ordered(
+        model=model,
+        args=arguments,
+        train_dataset=stream,
+        data_collator=collate,
+        optimizers=(optimizer, None),
+        callbacks=list(callbacks),
+    )
+    checkpoint = last_checkpoint(out)
+    with compiled(compile):
+        result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return dict(result.metrics)
+
+
+def _decayed(groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Split each group: vectors (biases, norms) without weight decay, matrices with it."""
+    split = []
+    for group in groups:
+        rest = {k: v for k, v in group.items() if k != "params"}
+        matrices = [p for p in group["params"] if p.ndim > 1]
+        vectors = [p for p in group["params"] if p.ndim <= 1]
+        split += [{**rest, "params": matrices}] if matrices else []
+        split += [{**rest, "params": vectors, "weight_decay": 0.0}] if vectors else []
+    return split

@@ -1,0 +1,116 @@
+"""A vision tower with heads that say what is in each cell and what the facts of the whole image are.
+
+Only the tower is kept after pre-training. Imports torch: import this module where it is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pacenote.data.classes import CLASSES
+from pacenote.training.targets import FACTS, UNKNOWN
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the image processor (OPENAI_CLIP_MEAN / STD)
+STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def patches(images: Tensor, patch: int = 14, merge: int = 2) -> Tensor:
+    """uint8 (B, H, W, 3) -> (B, patches, 3 * patch^2) normalised, in the order of the image processor."""
+    batch, height, width, _ = images.shape
+    x = images.to(torch.float32).div_(255.0).sub_(images.new_tensor(MEAN, dtype=torch.float32))
+    x = x.div_(images.new_tensor(STD, dtype=torch.float32))
+    if torch.is_autocast_enabled(images.device.type):
+        x = x.to(torch.get_autocast_dtype(images.device.type))
+    step = patch * merge
+    x = x.view(batch, height // step, merge, patch, width // step, merge, patch, 3)
+    return x.permute(0, 1, 4, 2, 5, 7, 3, 6).reshape(batch, -1, 3 * patch * patch)
+
+
+class QwenEncoder(nn.Module):
+    """A Qwen2.5-VL tower over uint8 images of one shape: (B, H, W, 3) -> tokens (B, H/28 * W/28, width)."""
+
+    def __init__(self, visual: Any) -> None:
+        super().__init__()
+        self.visual = visual
+        self.width = int(visual.config.out_hidden_size)
+
+    def forward(self, images: Tensor) -> Tensor:
+        from pacenote.models.vision import encode
+
+        patch = int(self.visual.config.patch_size)
+        grid = (1, images.shape[1] // patch, images.shape[2] // patch)
+        return encode(self.visual, patches(images, patch), grid)
+
+
+class FactHeads(nn.Module):
+    """Attention pooling over the tokens with learned queries, then one linear layer a fact."""
+
+    def __init__(self, width: int, queries: int = 8) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.score = nn.Linear(width, queries)
+        self.value = nn.Linear(width, 64)
+        self.out = nn.Linear(queries * 64, sum(FACTS.values()))
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        x = self.norm(tokens)
+        weight = self.score(x).float().softmax(1).to(tokens.dtype)
+        pooled = torch.einsum("bnq,bnv->bqv", weight, functional.gelu(self.value(x)))
+        return self.out(pooled.flatten(1)).float().split(list(FACTS.values()), 1)
+
+
+class DenseTask(nn.Module):
+    """Encoder + heads; `forward` gives the loss, as the Trainer wants it.
+
+    Args: `positive` (classes,) weight of positive cells; `weight` (classes,) weight of classes; `facts_weight` of the
+    image-level losses against the cells' loss.
+    """
+
+    positive: Tensor
+    weight: Tensor
+
+    def __init__(self, encoder: nn.Module, positive: Tensor, weight: Tensor, facts_weight: float = 0.3) -> None:
+        super().__init__()
+        self.encoder = encoder
+        width: int = encoder.width  # type: ignore[assignment]
+        self.cells = nn.Linear(width, len(CLASSES))
+        nn.init.constant_(self.cells.bias, -3.0)  # most cells lack most classes
+        self.facts = FactHeads(width)
+        self.facts_weight = facts_weight
+        self.register_buffer("positive", positive, persistent=False)
+        self.register_buffer("weight", weight / weight.mean(), persistent=False)
+
+    def logits(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Cell logits (B, cells, classes) and one (B, values) tensor a fact, float32."""
+        tokens = self.encoder(images)
+        return self.cells(tokens).float(), self.facts(tokens)
+
+    def forward(self, images: Tensor, cells: Tensor, facts: Tensor) -> dict[str, Tensor]:
+        """images uint8 (B, H, W, 3), cells int8 (B, cells, classes), facts int64 (B, facts)."""
+        cell_logits, fact_logits = self.logits(images)
+        loss = cell_loss(cell_logits, cells, self.positive, self.weight)
+        total = loss + self.facts_weight * fact_loss(fact_logits, facts)
+        return {"loss": total, "cell_loss": loss.detach()}
+
+
+def cell_loss(logits: Tensor, cells: Tensor, positive: Tensor, weight: Tensor) -> Tensor:
+    """Weighted binary cross-entropy over the known entries, per cell the mean over classes."""
+    known = (cells != UNKNOWN).float() * weight
+    loss = functional.binary_cross_entropy_with_logits(
+        logits, (cells == 1).float(), pos_weight=positive, reduction="none"
+    )
+    return (loss * known).sum() / known.sum().clamp(min=1.0) * 4.0
+
+
+def fact_loss(logits: tuple[Tensor, ...], facts: Tensor) -> Tensor:
+    """Mean cross-entropy of the facts that are known somewhere in the batch."""
+    losses = []
+    for index, values in enumerate(logits):
+        target = facts[:, index]
+        if bool((target != UNKNOWN).any()):
+            losses.append(functional.cross_entropy(values, target, ignore_index=UNKNOWN))
+    return torch.stack(losses).mean() if losses else logits[0].sum() * 0.0
