@@ -72,7 +72,7 @@ def usage() -> str:
         "commands:\n" + "\n".join(lines) + "\n\n"
         "  pacenote COMMAND --help  options and an example\n"
         "  pacenote --version       the version\n\n"
-        "example: pacenote advise photo.jpg --model starter-teacher\n"
+        "example: pacenote advise starter-teacher photo.jpg\n"
     )
 
 

@@ -7,19 +7,18 @@ finished shard is ever redone: after Ctrl-C, kill -9 or a full disk the same cal
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pacenote.errors import InputError, PacenoteError
-from pacenote.work.files import digest, disk_full, publish, read_json, remove, write_json
+from pacenote.work.files import digest, disk_full, locked, publish, read_json, remove, write_json
 from pacenote.work.progress import bar, say
 
 RETRIES = 2  # runs of a shard after its worker died for the first time
@@ -73,7 +72,7 @@ def run_shards(
     if len(set(names)) != len(names) or any("/" in name or name.startswith(".") for name in names):
         raise ValueError("shard names must be unique plain file names")
     (out / DONE).mkdir(parents=True, exist_ok=True)
-    with _locked(out):
+    with locked(out):
         remove(out / PARTIAL)
         finished = {shard.name: result for shard in shards if (result := _finished(shard, out))}
         todo = [shard for shard in shards if shard.name not in finished]
@@ -121,16 +120,6 @@ def _finished(shard: Shard, out: Path) -> ShardResult | None:
     if held["payload"] != digest(shard.payload):
         raise InputError(f"{out / shard.name} was made with other settings; give a new --out or delete {out}")
     return ShardResult(shard.name, out / shard.name, held["stats"], skipped=True)
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    with (out / DONE / ".lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{out}: another command is writing there; wait for it or give another --out") from None
-        yield
 
 
 # --- processes ---------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -80,6 +81,17 @@ def atomic(path: str | Path) -> Iterator[Path]:
         raise disk_full(error, path) or error from error
     finally:
         remove(partial)
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold `out` (an existing directory) alone; InputError when another process does. Ends with the process."""
+    with (out / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"{out}: another command is writing there; wait for it or give another --out") from None
+        yield
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -1,0 +1,142 @@
+"""A recipe: a YAML file of named stages, read into typed values, with references between stages.
+
+    name: demo
+    seed: 0
+    inputs: {photos: null}              # overridden by `pacenote run --set photos=DIR`
+    stages:
+      streets: {kind: render, recipe: streets.yaml, frames: 8}
+      scores: {kind: evaluate, model: starter-teacher, data: "${streets.out}"}
+      photos: {kind: advise, model: starter-teacher, images: "${inputs.photos}", when: "${inputs.photos}"}
+
+`${NAME.out}` is the directory of an earlier stage, `${inputs.NAME}` an input, `${recipe.dir}` the recipe's own folder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pacenote.errors import InputError
+from pacenote.recipes.stages import KINDS, Stage
+from pacenote.work.settings import build, read_yaml, unknown
+
+REFERENCE = re.compile(r"\$\{([^}]*)\}")
+LIBRARY = Path(__file__).parent / "library"
+KEYS = ("name", "seed", "description", "inputs", "stages")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checked recipe. `stages` holds each stage's settings with inputs filled in and `${NAME.out}` still open."""
+
+    name: str
+    seed: int
+    description: str
+    inputs: dict[str, Any]
+    stages: dict[str, dict[str, Any]]
+
+    def stage(self, name: str, outs: Mapping[str, str]) -> Stage:
+        """The typed stage `name`, its references to earlier stages replaced by `outs`. InputError as in `load`."""
+        settings = dict(self.stages[name])
+        kind = KINDS[settings.pop("kind")]
+        known = {f"{other}.out": path for other, path in outs.items()}
+        return build(kind, fill(settings, known, f"stage {name}"), f"stage {name}")
+
+    def needs(self, name: str) -> set[str]:
+        """The earlier stages that stage `name` refers to."""
+        return {word.removesuffix(".out") for word in references(self.stages[name])}
+
+    def resolved(self) -> dict[str, Any]:
+        """Plain data that `load` would read back to the same recipe."""
+        return {key: getattr(self, key) for key in KEYS}
+
+
+def find(name: str | Path) -> Path:
+    """The file of a recipe: a path, or the name of one that comes with Pacenote ("demo")."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = LIBRARY / f"{path.name.removesuffix('.yaml')}.yaml"
+    if shipped.is_file():
+        return shipped
+    names = sorted(p.stem for p in LIBRARY.glob("*.yaml") if _is_recipe(p))
+    raise InputError(f"{name}: no such recipe; give a YAML file or one of: {', '.join(names) or 'none'}")
+
+
+def _is_recipe(path: Path) -> bool:
+    return re.search(r"^stages:", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
+
+
+def load(path: str | Path, inputs: Mapping[str, Any] | None = None, seed: int | None = None) -> Recipe:
+    """Read and check a recipe file: kinds, keys, types, references. `inputs` and `seed` override the file's.
+
+    InputError names the file, the stage and the nearest known word.
+    """
+    path = find(path)
+    held = read_yaml(path)
+    for key in held:
+        if key not in KEYS:
+            raise unknown(str(path), key, KEYS)
+    stages, given = held.get("stages"), held.get("inputs") or {}
+    if not isinstance(stages, dict) or not stages or not isinstance(given, dict):
+        raise InputError(f"{path}: stages and inputs must be mappings, with at least one stage")
+    for key in inputs or {}:
+        if key not in given:
+            raise unknown(str(path), key, tuple(given), "input")
+    values = {**given, **(inputs or {})}
+    known = {f"inputs.{key}": value for key, value in values.items()} | {"recipe.dir": str(path.parent)}
+    filled: dict[str, dict[str, Any]] = {}
+    for name, settings in stages.items():
+        place = f"{path}: stage {name}"
+        if not re.fullmatch(r"[a-z][a-z0-9_-]*", str(name)) or name in ("inputs", "recipe"):
+            raise InputError(f"{place}: a stage's name is a lower-case word (letters, digits, - and _)")
+        if not isinstance(settings, dict) or "kind" not in settings:
+            raise InputError(f"{place}: must be a mapping with a kind ({', '.join(KINDS)})")
+        if settings["kind"] not in KINDS:
+            raise unknown(place, settings["kind"], tuple(KINDS), "kind")
+        filled[name] = fill(settings, known | {f"{earlier}.out": f"${{{earlier}.out}}" for earlier in filled}, place)
+    number = seed if seed is not None else held.get("seed", 0)
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise InputError(f"{path}: seed must be a whole number, not {number!r}")
+    title, text = str(held.get("name") or path.stem), str(held.get("description") or "")
+    recipe = Recipe(title, number, text, values, filled)
+    for name in filled:
+        try:
+            recipe.stage(name, dict.fromkeys(filled, "out"))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    return recipe
+
+
+def references(value: Any) -> set[str]:
+    """All words inside `${...}` anywhere in a value."""
+    if isinstance(value, str):
+        return set(REFERENCE.findall(value))
+    if isinstance(value, Mapping):
+        return set().union(*map(references, value.values())) if value else set()
+    if isinstance(value, list | tuple):
+        return set().union(*map(references, value)) if value else set()
+    return set()
+
+
+def fill(value: Any, known: Mapping[str, Any], place: str) -> Any:
+    """Replace `${...}`; a string that is one reference takes its value whole, so null stays null."""
+    if isinstance(value, Mapping):
+        return {key: fill(item, known, place) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill(item, known, place) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def look(word: str) -> Any:
+        if word not in known:
+            raise unknown(place, f"${{{word}}}", [f"${{{name}}}" for name in known], "reference")
+        return known[word]
+
+    whole = REFERENCE.fullmatch(value)
+    if whole:
+        return look(whole[1])
+    return REFERENCE.sub(lambda match: str(look(match[1])), value)

@@ -1,0 +1,88 @@
+"""How the results of each kind of stage look in the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pacenote.advisory import SLOTS
+from pacenote.errors import InputError
+from pacenote.work import Page, read_json
+
+FAILURES = 12  # pictures over all slots; each evaluation's own page has more
+ANSWERS = 12
+PICTURE_WIDTH = 448  # px: what the starters see
+
+
+def show_evaluation(page: Page, out: Path, data: str, split: str) -> None:
+    """Main table, plots and a gallery of failures (of answers, where nothing is labelled)."""
+    from pacenote.evaluate import tables
+    from pacenote.evaluate.run import FIGURES
+
+    figures = read_json(out / FIGURES)
+    latency = figures["latency_ms"]
+    facts = f"{figures['model']['name']} on {figures['frames']} frames of {figures['dataset']['name']}"
+    if latency["n"]:
+        facts += f"; {latency['p50']:.0f} ms a frame (p50 at batch 1)"
+    page.paragraph(facts + ".")
+    if figures.get("n"):
+        page.table(*tables.main_table(figures))
+        plots = sorted((out / "plots").glob("*.png"))
+        page.gallery([(path, path.stem.replace("_", " ")) for path in plots])
+    _answers(page, out, data, split, bool(figures.get("n")))
+
+
+def _answers(page: Page, out: Path, data: str, split: str, scored: bool) -> None:
+    from pacenote.evaluate.breakdown import slot_right
+    from pacenote.evaluate.predictions import PredictionFile
+    from pacenote.evaluate.report import slot_words, truth_words
+    from pacenote.evaluate.source import open_source
+
+    said = {prediction.id: prediction for prediction in PredictionFile(out).found.values()}
+    source = open_source(data, split)
+    wrong: dict[str, list[tuple[float, int, str]]] = {slot: [] for slot in SLOTS}
+    plain: list[tuple[int, str]] = []
+    for index, sample in source.frames():
+        answer = said.get(sample.id)
+        if answer is None:
+            continue
+        plain.append((index, answer.text))
+        for slot in SLOTS:
+            if sample.truth is not None and slot_right(answer, sample.truth, slot) is False:
+                words = f"{slot}\nsaid: {slot_words(answer, slot)}\ntrue: {truth_words(sample.truth, slot)}"
+                wrong[slot].append((-((answer.confidence or {}).get(slot) or 0.0), index, words))
+    if scored:
+        page.heading("Failures, the most confident first", level=3)
+        share = max(1, FAILURES // len(SLOTS))
+        chosen = [(index, words) for slot in SLOTS for _, index, words in sorted(wrong[slot])[:share]]
+        if not chosen:
+            page.paragraph("None.", note=True)
+    else:
+        chosen = plain[:: max(1, len(plain) // ANSWERS)][:ANSWERS]
+    page.gallery([(_thumbnail(source.samples[index].image(0)), words) for index, words in chosen])
+
+
+def show_advisories(page: Page, file: Path) -> None:
+    """The photos with what was said about each."""
+    from pacenote.models.frames import open_image
+
+    items = []
+    for row in map(json.loads, file.read_text(encoding="utf-8").splitlines()):
+        try:
+            picture = _thumbnail(open_image(Path(row["image"])))
+        except InputError:
+            continue  # moved away since; its answer stays in the file
+        items.append((picture, f"{lines_of(row['text'])}\n{Path(row['image']).name}, {row['ms']:.0f} ms"))
+    page.gallery(items)
+
+
+def lines_of(text: str) -> str:
+    """An advisory's canonical text, one sentence a line."""
+    return text.replace(". ", ".\n")
+
+
+def _thumbnail(image: Any) -> Any:
+    image = image.convert("RGB")
+    image.thumbnail((PICTURE_WIDTH, PICTURE_WIDTH))
+    return image

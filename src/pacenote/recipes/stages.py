@@ -1,0 +1,145 @@
+"""The kinds of stages: frozen settings, and one call into the room that does the work."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pacenote.errors import InputError
+
+if TYPE_CHECKING:
+    from pacenote.work import Page
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage is told besides its settings: the seed of the run, the run's directory, processes, a Ray address."""
+
+    seed: int
+    run: Path
+    workers: int = 1
+    ray: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage(ABC):
+    """Settings of one stage. `when`: null, false or "" leaves it out. `optional`: a failure is noted in the report and
+    the run goes on. Fields named in `READS` are files, models or Datasets: their content decides whether to run again.
+    """
+
+    READS: ClassVar[tuple[str, ...]] = ()
+    ALWAYS: ClassVar[bool] = False  # run each time: cheap, and reads what other stages left
+    optional: bool = False
+    when: Any = True
+
+    @abstractmethod
+    def run(self, out: Path, context: Context) -> None:
+        """Fill the directory `out`; resume what is already there."""
+
+    def show(self, page: Page, out: Path) -> None:  # noqa: B027 - a stage may have nothing to show
+        """Add what `out` holds to the report, under a heading that is already there."""
+
+    def settings(self) -> dict[str, Any]:
+        """The fields that shape the result, `optional` and `when` left out."""
+        held = dataclasses.asdict(self)
+        return {key: value for key, value in held.items() if key not in ("optional", "when")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(Stage):
+    """Score `model` on `data` (a Dataset or a folder of photos)."""
+
+    READS = ("model", "data")
+    model: str
+    data: str
+    split: Literal["train", "dev", "test"] = "test"
+    limit: int | None = None  # frames
+    batch: int = 8
+    latency_frames: int = 30
+    question: str | None = None
+    device: str = "auto"
+
+    def run(self, out: Path, context: Context) -> None:
+        from pacenote.evaluate.run import Settings
+        from pacenote.evaluate.suite import evaluate_several
+
+        settings = Settings(
+            question=self.question, batch=self.batch, latency_frames=self.latency_frames, limit=self.limit,
+            seed=context.seed,
+        )  # fmt: skip
+        evaluate_several(self.model, self.data, out, settings, split=self.split, device=self.device)
+
+    def show(self, page: Page, out: Path) -> None:
+        from pacenote.recipes.show import show_evaluation
+
+        show_evaluation(page, out, self.data, self.split)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advise(Stage):
+    """Advise on photos: `advisories.jsonl`. `limit` takes that many, evenly spaced."""
+
+    READS = ("model", "images")
+    model: str
+    images: str
+    limit: int | None = None
+    question: str | None = None
+    device: str = "auto"
+
+    def run(self, out: Path, context: Context) -> None:
+        import json
+
+        from pacenote.evaluate.advise import advise
+        from pacenote.evaluate.source import QUESTION
+        from pacenote.evaluate.suite import load_model
+        from pacenote.models.frames import find_images
+        from pacenote.work import progress, write_text
+
+        images = find_images([Path(self.images)])
+        if self.limit is not None and len(images) > self.limit:
+            images = [images[i * len(images) // self.limit] for i in range(self.limit)]
+        answers = advise(load_model(self.model, self.device), images, question=self.question or QUESTION)
+        lines = [json.dumps(told.to_dict(), ensure_ascii=False) for told in progress(answers, "photos", len(images))]
+        write_text(out / "advisories.jsonl", "".join(line + "\n" for line in lines))
+
+    def show(self, page: Page, out: Path) -> None:
+        from pacenote.recipes.show import show_advisories
+
+        show_advisories(page, out / "advisories.jsonl")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Stage):
+    """The page of the run: `report.html` in the run's directory. One is made in any case; this sets its words."""
+
+    ALWAYS = True
+    title: str = ""
+    text: str = ""
+
+    def run(self, out: Path, context: Context) -> None:
+        from pacenote.recipes.report import write_page
+
+        write_page(context.run, self.title, self.text)
+
+
+KINDS: dict[str, type[Stage]] = {
+    "evaluate": Evaluate,
+    "advise": Advise,
+    "report": Report,
+}
+
+
+def content(name: str) -> str:
+    """Digest of what a READS field names: a file, a directory, a shipped name; a hub id stands for itself."""
+    from pacenote.models.shipped import ROOT
+    from pacenote.work import digest, digest_tree
+
+    for path in (Path(name).expanduser(), ROOT / name):
+        if path.exists():
+            return digest_tree(path)
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return digest(name)
+    raise InputError(f"{name}: no such file or directory, shipped name or hub id")
