@@ -1,4 +1,4 @@
-"""Labels from painted passes: what is visible is stated, what is doubtful is null, what is contradictory is rejected."""
+"""Labels from painted passes: visible is stated, doubtful is null, contradictory is rejected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def labelled(street: Street) -> Labelled:
 def test_an_empty_street_has_nothing() -> None:
     truth = labelled(Street()).truth
     assert truth.light == Light("none")
-    assert truth.obstacles_any is False and truth.crossroad_any is False
+    assert truth.obstacles_any is False
+    assert truth.crossroad_any is False
     assert truth.speed_kmh == 50
 
 
@@ -39,7 +40,8 @@ def test_a_clear_light_is_stated(state: str) -> None:
     street.light(10, state)
     result = labelled(street)
     assert result.truth.light == Light(state)
-    assert result.light_px == 10 and result.light_m == 25
+    assert result.light_px == 10
+    assert result.light_m == 25
     assert CLASSES[result.segmentation[85, 335]] == f"light_{state}"
     assert CLASSES[result.segmentation[75, 325]] == "light_housing"
 
@@ -63,7 +65,8 @@ def test_a_hidden_light_is_none_and_a_half_hidden_one_rejected() -> None:
     street.light(10, "red")
     street.paint(50, 330, 80, 10, 7, (200, 200, 200), 8.0)
     result = label(street.scene, street, street.frame)
-    assert isinstance(result, Rejected) and "half occluded" in result.reason
+    assert isinstance(result, Rejected)
+    assert "half occluded" in result.reason
 
 
 def test_a_lens_that_falls_between_the_samples_is_unknown() -> None:
@@ -87,7 +90,8 @@ def test_contradicting_ego_lights_are_rejected() -> None:
     street.light(10, "red")
     street.light(20, "green", x=400)
     result = label(street.scene, street, street.frame)
-    assert isinstance(result, Rejected) and "contradict" in result.reason
+    assert isinstance(result, Rejected)
+    assert "contradict" in result.reason
 
 
 def test_a_second_light_is_named_only_with_an_arrow() -> None:
@@ -100,7 +104,8 @@ def test_a_second_light_is_named_only_with_an_arrow() -> None:
     street.light(10, "red", movement="straight")
     street.light(20, "green", x=250, role="other", movement="left")
     result = label(street.scene, street, street.frame)
-    assert isinstance(result, Rejected) and "which lane" in result.reason
+    assert isinstance(result, Rejected)
+    assert "which lane" in result.reason
 
     street = Street()
     street.light(10, "red")
@@ -112,7 +117,8 @@ def test_an_arrow_too_small_to_read_leaves_the_state_known() -> None:
     street = Street()
     street.light(10, "green", size=5, movement="left", arrow=True)
     truth = labelled(street).truth
-    assert truth.light is None and truth.light_state == "green"
+    assert truth.light is None
+    assert truth.light_state == "green"
 
 
 def test_another_lanes_light_alone_is_unknown_and_a_distractor_is_none() -> None:
@@ -129,7 +135,8 @@ def test_a_toll_light() -> None:
     street.light(10, "green", place="toll")
     street.light(20, "red", x=420, place="toll", role="other")
     truth = labelled(street).truth
-    assert truth.light == Light("green", place="toll") and truth.speed_kmh == 20
+    assert truth.light == Light("green", place="toll")
+    assert truth.speed_kmh == 20
 
 
 @settings(deadline=None, max_examples=40)
@@ -283,5 +290,7 @@ def test_gates_can_be_moved() -> None:
     street.thing(30, "cone", 8, 9)
     strict = label(street.scene, street, street.frame)
     loose = label(street.scene, street, street.frame, replace(GATES, height_px={**GATES.height_px, "cone": 5.0}))
-    assert isinstance(strict, Labelled) and strict.truth.obstacles["cone"] is None
-    assert isinstance(loose, Labelled) and loose.truth.obstacles["cone"] is True
+    assert isinstance(strict, Labelled)
+    assert strict.truth.obstacles["cone"] is None
+    assert isinstance(loose, Labelled)
+    assert loose.truth.obstacles["cone"] is True

@@ -58,8 +58,10 @@ def test_the_papers_situations(seen: Seen, speed: int) -> None:
 @given(SITUATIONS)
 def test_in_range_and_explained(seen: Seen) -> None:
     speed, lines = recommend(seen)
-    assert speed % 5 == 0 and 0 <= speed <= 130
-    assert lines and all(line.startswith("speed: ") for line in lines)
+    assert speed % 5 == 0
+    assert 0 <= speed <= 130
+    assert lines
+    assert all(line.startswith("speed: ") for line in lines)
     assert lines[-1].endswith(str(speed))
     base = DEFAULT_KMH[seen.road_class] if seen.limit_kmh is None else seen.limit_kmh
     assert speed <= base

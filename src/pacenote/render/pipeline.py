@@ -12,7 +12,7 @@ import io
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from pacenote.scenes.scene import Camera, Scene
 from pacenote.work import RunDirectory, Shard, digest, run_shards, say
 
 if TYPE_CHECKING:
+    from pacenote.render.passes import Passes
     from pacenote.render.worker import Renderer
 
 LICENCE = "Apache-2.0"
@@ -97,7 +98,7 @@ def render_dataset(
     }
     if other:
         raise InputError(
-            f"{out}: holds '{split}' of another --count ({min(other)}); give a new --out or the same count"
+            f"{out}: holds '{split}' of another count ({min(other)}); give a new --out or the same --count"
         )
     shards = [
         Shard(
@@ -194,31 +195,38 @@ def scenes(order: Order) -> Iterator[tuple[str, Scene | str]]:
             yield (scene.id, scene) if isinstance(scene, Scene) else (name, str(scene.reason))
 
 
+def shoot(scene: Scene, preset: str, spend: Callable[[str, float], None]) -> tuple[NDArray[np.uint8], Passes]:
+    """The finished frame of a scene and its passes, warped alike; `spend` is told the seconds of each stage."""
+    from pacenote.render.finish import finish
+
+    started = time.perf_counter()
+    raw = _renderer(preset).render(scene)
+    rendered = time.perf_counter()
+    finished = finish(raw, scene)
+    spend("render", rendered - started)
+    spend("finish", time.perf_counter() - rendered)
+    return finished
+
+
 def render_sample(scene: Scene, order: Order, seconds: dict[str, float]) -> Sample | str:
     """Render, label and encode one scene; the reason where its label is rejected. Adds to `seconds` by stage."""
     from PIL import Image
 
-    from pacenote.render.finish import finish
-
     def spend(stage: str, time_s: float) -> None:
         seconds[stage] = seconds.get(stage, 0.0) + time_s
 
+    frame, passes = shoot(scene, order.preset, spend)
     started = time.perf_counter()
-    raw = _renderer(order.preset).render(scene)
-    rendered = time.perf_counter()
-    frame, passes = finish(raw, scene)
-    finished = time.perf_counter()
     picture = encode(frame, scene.id, order.quality)
     seen = np.asarray(Image.open(io.BytesIO(picture.bytes)).convert("RGB"))  # gates judge what is stored
     labelled = label(scene, passes, seen, order.gates)
-    spend("render", rendered - started)
-    spend("finish", finished - rendered)
-    if not isinstance(labelled, Labelled):
-        spend("label", time.perf_counter() - finished)
-        return labelled.reason
-    sample = to_sample(scene, labelled, picture, order, index_digest(passes.index))
-    spend("label", time.perf_counter() - finished)
-    return sample
+    made: Sample | str
+    if isinstance(labelled, Labelled):
+        made = to_sample(scene, labelled, picture, order, index_digest(passes.index))
+    else:
+        made = labelled.reason
+    spend("label", time.perf_counter() - started)
+    return made
 
 
 def to_sample(scene: Scene, labelled: Labelled, picture: Picture, order: Order, index: str) -> Sample:

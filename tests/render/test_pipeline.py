@@ -1,0 +1,164 @@
+"""The pipeline from scenes to a Dataset: what it writes, what it does with failures, how it resumes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pacenote.data import CLASS_INDEX, Dataset
+from pacenote.errors import InputError, PacenoteError
+from pacenote.render import pipeline
+from pacenote.render.pipeline import halve, index_digest, intrinsics, render_dataset
+from pacenote.scenes.recipe import SceneRecipe
+from pacenote.scenes.scene import Camera, Environment, Facts, Scene
+from tests.scenes.street import Street
+
+RECIPE = SceneRecipe(name="painted", parts={"train": 24, "test": 5})
+
+
+def painted(index: int) -> Street:
+    street = Street(environment=Environment("rain", wetness=0.7))
+    street.light(10, ("red", "green")[index % 2])
+    if index % 3 == 0:
+        street.thing(30, "cone", 12, 20)
+    if index % 4 == 3:
+        street.light(20, ("green", "red")[index % 2], x=420)  # contradicts: rejected
+    return street
+
+
+@pytest.fixture
+def shots(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Replaces SUMO and Blender by painted streets; records which indices were rendered."""
+    taken: list[int] = []
+
+    def scenes(order: pipeline.Order) -> Iterator[tuple[str, Scene | str]]:
+        for index in range(order.start, order.start + order.count):
+            name = f"painted-{index}"
+            facts = Facts(limit_kmh=60, limit_in_context=index % 5 == 0)
+            if index == 2:
+                yield name, "no junction fits"
+                continue
+            scene = dataclasses.replace(painted(index).scene, id=name, index=index, facts=facts, network="n1")
+            yield name, scene
+
+    def shoot(scene: Scene, preset: str, spend: Any) -> tuple[Any, Any]:
+        taken.append(scene.index)
+        if scene.index == 5:
+            raise RuntimeError("the sky fell")
+        street = painted(scene.index)
+        return street.frame, street
+
+    monkeypatch.setattr(pipeline, "scenes", scenes)
+    monkeypatch.setattr(pipeline, "shoot", shoot)
+    return taken
+
+
+def test_a_dataset_of_painted_streets(tmp_path: Path, shots: list[int]) -> None:
+    card = render_dataset(RECIPE, tmp_path / "out")
+    dataset = Dataset.open(tmp_path / "out")
+    rejected = {row.id: row.reason for row in dataset.rejected()}
+    assert len(dataset) + len(rejected) == 24
+    assert rejected["painted-2"] == "no junction fits"
+    assert "the sky fell" in rejected["painted-5"]
+    assert "contradict" in rejected["painted-3"]
+    assert set(rejected) == {"painted-2", "painted-5"} | {f"painted-{i}" for i in range(3, 24, 4)}
+    assert sum(card["rejected"].values()) == len(rejected)
+    by_id = {sample.id: sample for sample in dataset}
+    sample = by_id["painted-0"]
+    assert sample.truth is not None
+    assert sample.truth.light_state == "red"
+    assert sample.truth.obstacles["cone"] is True
+    assert by_id["painted-1"].truth.obstacles["cone"] is False
+    assert sample.image().size == (672, 378)
+    assert sample.conditions["weather"] == "rain"
+    assert sample.conditions["light_px"] == 10
+    assert sample.question == "The speed limit here is 60 km/h. Advise the driver."
+    assert sample.conditions["limit_kmh"] == 60
+    assert "limit_kmh" not in by_id["painted-1"].conditions
+    classes = sample.class_map()
+    assert classes is not None
+    assert classes.shape == (189, 336)
+    assert classes[42, 167] == CLASS_INDEX["light_red"]
+    assert sample.camera is not None
+    assert sample.camera["fx"] == pytest.approx(336 / np.tan(np.pi / 6))
+    json.dumps(dict(sample.provenance))
+
+
+def test_a_resumed_run_redoes_nothing_and_gives_the_same(tmp_path: Path, shots: list[int]) -> None:
+    render_dataset(RECIPE, tmp_path / "whole")
+    whole = [(sample.id, sample.truth, sample.provenance) for sample in Dataset.open(tmp_path / "whole")]
+    out = tmp_path / "out"
+    render_dataset(RECIPE, out)
+    victim = sorted(out.glob("train-*.parquet"))[1]
+    victim.unlink()  # as if killed before this shard was done
+    shots.clear()
+    render_dataset(RECIPE, out)
+    assert shots == [4, 5, 6, 7]
+    assert [(sample.id, sample.truth, sample.provenance) for sample in Dataset.open(out)] == whole
+
+
+def test_parts_share_a_directory_and_other_settings_do_not(tmp_path: Path, shots: list[int]) -> None:
+    render_dataset(RECIPE, tmp_path, "train")
+    card = render_dataset(RECIPE, tmp_path, "test")
+    assert set(card["splits"]) == {"train", "test"}
+    with pytest.raises(InputError, match="another count"):
+        render_dataset(RECIPE, tmp_path, "train", 100)
+    with pytest.raises(InputError, match="other settings"):
+        render_dataset(dataclasses.replace(RECIPE, seed=1), tmp_path, "train")
+
+
+def test_requests_that_make_no_sense(tmp_path: Path) -> None:
+    for request in ({"split": "nose"}, {"mode": "films"}, {"count": 0}, {"split": "dev"}):
+        with pytest.raises(InputError):
+            render_dataset(RECIPE, tmp_path / "out", **request)  # type: ignore[arg-type]
+
+
+def test_a_run_in_which_everything_fails_stops(
+    tmp_path: Path, shots: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("no light at all")
+
+    monkeypatch.setattr(pipeline, "shoot", broken)
+    with pytest.raises(PacenoteError, match="no light at all"):
+        render_dataset(RECIPE, tmp_path / "out")
+
+
+def test_a_missing_renderer_stops_at_once(tmp_path: Path, shots: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: Any) -> None:
+        raise InputError("Blender is not installed; run make setup")
+
+    monkeypatch.setattr(pipeline, "shoot", missing)
+    with pytest.raises(InputError, match="make setup"):
+        render_dataset(RECIPE, tmp_path / "out")
+
+
+def test_halving_keeps_a_single_pixel_of_a_light() -> None:
+    classes = np.full((9, 11), CLASS_INDEX["sky"], np.uint8)
+    classes[3, 5] = CLASS_INDEX["light_red"]
+    classes[6, 7] = CLASS_INDEX["building"]
+    half = halve(classes)
+    assert half.shape == (4, 5)
+    assert half[1, 2] == CLASS_INDEX["light_red"]
+    assert (half == CLASS_INDEX["light_red"]).sum() == 1
+    assert (half == CLASS_INDEX["building"]).sum() == 0  # nearest takes the upper left pixel
+
+
+def test_the_index_digest_tells_one_pixel() -> None:
+    index = np.zeros((4, 5), np.int32)
+    other = index.copy()
+    other[3, 4] = 1
+    assert index_digest(index) == index_digest(index.copy()) != index_digest(other)
+
+
+def test_intrinsics() -> None:
+    held = intrinsics(Camera(1, 2, 1.5, 0.3, fov=90.0))
+    assert held["fx"] == pytest.approx(336)
+    assert held["cx"] == 336
+    assert held["yaw"] == 0.3
