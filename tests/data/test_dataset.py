@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
@@ -10,6 +11,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,8 +43,8 @@ truths = st.builds(
     Truth,
     speed_kmh=st.one_of(st.none(), st.integers(0, 26).map(lambda i: 5 * i)),
     light=light,
-    obstacles=st.fixed_dictionaries({kind: fact for kind in OBSTACLES}),
-    crossroad=st.fixed_dictionaries({kind: fact for kind in CROSSROADS}),
+    obstacles=st.fixed_dictionaries(dict.fromkeys(OBSTACLES, fact)),
+    crossroad=st.fixed_dictionaries(dict.fromkeys(CROSSROADS, fact)),
 )
 plain = st.recursive(
     st.none()
@@ -140,9 +142,12 @@ def test_random_access_reads_one_group_and_equals_iteration(
     data = Dataset.open(make_dataset([("train", sample(i)) for i in range(count)], shard_rows=2 * GROUP_ROWS))
     reads: list[tuple[Path, int]] = []
     read_group = module.read_group
-    monkeypatch.setattr(
-        module, "read_group", lambda file, footer, group: reads.append((file, group)) or read_group(file, footer, group)
-    )
+
+    def counted(file: Path, footer: Any, group: int) -> list[dict[str, Any]]:
+        reads.append((file, group))
+        return read_group(file, footer, group)
+
+    monkeypatch.setattr(module, "read_group", counted)
     assert data[count - 1].id == f"scene-{count - 1:05d}"
     assert data[-count].id == "scene-00000"
     assert len(reads) == 2
@@ -221,7 +226,7 @@ def test_truncated_shard_is_named(make_dataset: Make, cut: str) -> None:
     file = path / shard_name("train", 0, 1)
     content = file.read_bytes()
     file.write_bytes({"tail": content[:-7], "half": content[: len(content) // 2], "empty": b""}[cut])
-    with pytest.raises(InputError, match="train-00000-of-00001.parquet: truncated or corrupt"):
+    with pytest.raises(InputError, match=r"train-00000-of-00001\.parquet: truncated or corrupt"):
         Dataset.open(path)
 
 
@@ -232,7 +237,7 @@ def test_flipped_bytes_inside_a_page_are_noticed(make_dataset: Make) -> None:
     place = content.index(b"\x89PNG") + 60
     content[place] ^= 0xFF
     file.write_bytes(content)
-    with pytest.raises(InputError, match="train-00000-of-00001.parquet"):
+    with pytest.raises(InputError, match=r"train-00000-of-00001\.parquet"):
         list(Dataset.open(path))
 
 
@@ -265,19 +270,21 @@ def test_nothing_but_rejections_is_an_error_with_the_reason(tmp_path: Path) -> N
 
 
 def test_bad_values_name_the_sample() -> None:
-    for changes, words in (
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"source": "dreamt"}, "source 'dreamt'"),
         ({"image_roles": ("frame", "crop")}, "2 image_roles for 1 images"),
-    ):
+    ]
+    for changes, words in refused:
         with pytest.raises(InputError, match=f"sample scene-00001: {words}"):
             sample(1, **changes)
-    for changes, words in (
+    unwritable: list[tuple[dict[str, Any], str]] = [
         ({"conditions": {"light_px": "big"}}, "condition 'light_px' must be float"),
         ({"slot_weight": {"lights": 1.0}}, "slot_weight has no 'lights'"),
         ({"evidence": {"x": object()}}, "evidence cannot be written as JSON"),
-    ):
+    ]
+    for changes, words in unwritable:
         with pytest.raises(InputError, match=words):
-            write_shard([sample(1, **changes)], __import__("io").BytesIO())
+            write_shard([sample(1, **changes)], io.BytesIO())
 
 
 def test_card_counts_are_table_1(make_dataset: Make) -> None:

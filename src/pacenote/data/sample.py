@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ ROLES = ("frame", "crop", "previous", "thumbnail")
 SPLITS = ("train", "dev", "test")
 MAX_PIXELS = 40_000_000  # above this a picture is taken for broken or hostile, not for a camera frame
 # What Pillow raises on broken bytes, depending on the format.
-_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, MemoryError)
+_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, MemoryError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ class Picture:
         try:
             with Image.open(io.BytesIO(self.bytes)) as image:
                 return image.size
-        except (*_UNREADABLE, Image.DecompressionBombError) as error:
+        except Image.DecompressionBombError:
+            raise self._huge("its size") from None
+        except _UNREADABLE as error:
             raise self._broken(error) from None
 
     def open(self) -> Image.Image:
@@ -73,9 +76,7 @@ class Picture:
 
         width, height = self.size()
         if width * height > MAX_PIXELS:
-            raise InputError(
-                f"{self.path or 'image'}: {width}x{height} is over {MAX_PIXELS // 10**6} megapixels; scale it down"
-            )
+            raise self._huge(f"{width}x{height}")
         try:
             with Image.open(io.BytesIO(self.bytes)) as image:
                 return ImageOps.exif_transpose(image).convert("RGB")
@@ -92,6 +93,9 @@ class Picture:
                 return np.asarray(image.convert("L") if image.mode != "L" else image, dtype=np.uint8)
         except _UNREADABLE as error:
             raise self._broken(error) from None
+
+    def _huge(self, size: str) -> InputError:
+        return InputError(f"{self.path or 'image'}: {size} is over {MAX_PIXELS // 10**6} megapixels; scale it down")
 
     def _broken(self, error: Exception) -> InputError:
         reason = "empty file" if not self.bytes else str(error).splitlines()[0].split(" <")[0]
