@@ -21,7 +21,7 @@ LINKED = $(BLENDER_VENV)/$(SITE)/bpy/__init__.so $(VENV)/$(SITE)/sumo/bin/netcon
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint pytest pins clean
+.PHONY: help setup demo test lint format pytest pins clean
 .DELETE_ON_ERROR:
 
 help:
@@ -68,9 +68,12 @@ demo: $(SYSTEM)
 
 lint: $(CORE)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+format: $(CORE)
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
 
 pytest: $(SYSTEM)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)

@@ -6,13 +6,47 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pacenote.advisory import SLOTS
+from pacenote.advisory import SLOTS, Truth
 from pacenote.errors import InputError
 from pacenote.work import Page, read_json
 
 FAILURES = 12  # pictures over all slots; each evaluation's own page has more
 ANSWERS = 12
+FRAMES = 16  # of a Dataset
 PICTURE_WIDTH = 448  # px: what the starters see
+
+
+def show_dataset(page: Page, out: Path, split: str) -> None:
+    """How many, how many refused and why, and frames with their truth."""
+    from collections import Counter
+
+    from pacenote.data import Dataset
+
+    dataset = Dataset.open(out, split=split)
+    refused = Counter(row.reason.split(":")[0] for row in dataset.rejected())
+    why = ", ".join(f"{count} {reason}" for reason, count in refused.most_common(5))
+    page.paragraph(f"{len(dataset)} frames; {refused.total()} scenes refused{f' ({why})' if why else ''}.")
+    step = max(1, -(-len(dataset) // FRAMES))
+    items = []
+    for index in range(0, len(dataset), step):
+        sample = dataset[index]
+        facts = [truth_line(sample.truth, slot) for slot in SLOTS] if sample.truth else []
+        where = [str(sample.conditions[key]) for key in ("weather", "time", "road_class") if key in sample.conditions]
+        items.append((sample.image(0), "\n".join([*facts, ", ".join(where)])))
+    page.gallery(items)
+
+
+def truth_line(truth: Truth, slot: str) -> str:
+    """One slot of a truth in words; what cannot be told from the frame says so."""
+    known = {
+        "speed": truth.speed_kmh is not None,
+        "light": truth.light_state is not None,
+        "obstacles": truth.obstacles_any is not None or any(truth.obstacles.values()),
+        "crossroad": truth.crossroad_any is not None or any(truth.crossroad.values()),
+    }
+    from pacenote.evaluate.report import truth_words
+
+    return f"{slot}: {truth_words(truth, slot) if known[slot] else 'cannot be told'}"
 
 
 def show_evaluation(page: Page, out: Path, data: str, split: str) -> None:

@@ -49,6 +49,33 @@ class Stage(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Render(Stage):
+    """Simulate and render streets into a Dataset. `recipe`: a scene recipe (YAML)."""
+
+    READS = ("recipe",)
+    recipe: str
+    split: Literal["train", "dev", "test"] = "test"
+    count: int | None = None  # scenes, or drives; None: as many as the recipe says
+    preset: Literal["draft", "demo", "quality"] = "demo"
+    mode: Literal["frames", "twins", "drives"] = "frames"
+
+    def run(self, out: Path, context: Context) -> None:
+        from pacenote.render.pipeline import render_dataset
+        from pacenote.scenes.recipe import SceneRecipe
+
+        recipe = dataclasses.replace(SceneRecipe.load(self.recipe), seed=context.seed)
+        render_dataset(
+            recipe, out, self.split, self.count,
+            workers=context.workers, preset=self.preset, mode=self.mode, ray=context.ray,
+        )  # fmt: skip
+
+    def show(self, page: Page, out: Path) -> None:
+        from pacenote.recipes.show import show_dataset
+
+        show_dataset(page, out, self.split)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluate(Stage):
     """Score `model` on `data` (a Dataset or a folder of photos)."""
 
@@ -126,6 +153,7 @@ class Report(Stage):
 
 
 KINDS: dict[str, type[Stage]] = {
+    "render": Render,
     "evaluate": Evaluate,
     "advise": Advise,
     "report": Report,
