@@ -228,17 +228,21 @@ def grow(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
     return cv2.dilate(mask.astype(np.uint8), np.ones((2 * by + 1, 2 * by + 1), np.uint8)).astype(bool)
 
 
-def lens_diameter(footprint: FootprintLike | None) -> float:
-    """Diameter in pixels of a lens from the box that it would cover; 0 where it is out of the frame."""
+def lens_diameter(footprint: FootprintLike | None, state: str = "") -> float:
+    """Diameter in pixels of a lens from the box that it would cover; 0 where it is out of the frame.
+
+    Where the state is "off" the object is the row of all its dark lenses, and its shorter side counts.
+    """
     if footprint is None or footprint.in_frame <= 0:
         return 0.0
     x0, y0, x1, y1 = footprint.box
-    return math.sqrt(max(0.0, x1 - x0) * max(0.0, y1 - y0))
+    width, height = max(0.0, x1 - x0), max(0.0, y1 - y0)
+    return min(width, height) if state == "off" else math.sqrt(width * height)
 
 
 def gate_lens(view: View, lens_id: int, state: str, gates: Gates, expected_m: float) -> tuple[Observed, float, Verdict]:
     """Measure a signal's lens and judge it. `expected_m`: its distance, to tell a hidden lens from a tiny one."""
-    seen, diameter = view.observe(lens_id), lens_diameter(view.footprint(lens_id))
+    seen, diameter = view.observe(lens_id), lens_diameter(view.footprint(lens_id), state)
     if seen.pixels == 0:
         if diameter >= gates.lens_absent_px and not _hidden(view, lens_id, expected_m):
             return seen, diameter, Verdict(None, f"lens of {diameter:.1f} px falls between the samples")

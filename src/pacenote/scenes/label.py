@@ -224,10 +224,14 @@ def decide_light(
     if any(head.verdict.stated is None and head.signal.state != state for head in others):
         return None, state, f"{reason}; a second light is below the gates", chief
     unread = any(head.signal.arrow and not _arrow(head, gates) for head in (chief, *rivals))
+    # A round light beside an arrow means straight on; for another movement of ego's nothing in the picture says so.
+    unread = unread or (
+        other is not None and not chief.signal.arrow and chief.signal.movement not in ("any", "straight")
+    )
     if unread or len(named) < len({head.signal.state for head in rivals}):
         return None, state, f"{reason}; its movement cannot be told", chief
-    names_movement = chief.signal.arrow or other is not None
-    return Light(state, chief.signal.movement if names_movement else "any", "junction", other), state, reason, chief
+    movement = chief.signal.movement if chief.signal.arrow or other is not None else "any"
+    return Light(state, movement, "junction", other), state, reason, chief
 
 
 def _arrow(head: Head, gates: Gates) -> bool:
