@@ -35,6 +35,11 @@ PAPER_FIGURES = [
         Advisory(20, LEFT_GREEN, NONE, kinds("pedestrian_crossing")),
     ),
     (
+        "Recommended speed: 30 km/h Traffic light: Red light, please stop and wait "
+        "Traffic cones and obstacles: None Crossroad: None",
+        Advisory(30, Light("red"), NONE, NONE),
+    ),
+    (
         "Recommended speed: 20 km/h Traffic light: Green arrow at the toll station ahead, please proceed. "
         "Traffic cones and obstacles: None Crossroad: None",
         Advisory(20, Light("green", place="toll"), NONE, NONE),
@@ -102,7 +107,9 @@ OTHER_FORMS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), PAPER_FIGURES, ids=["fig3-before", "fig3-after", "fig9", "fig7"])
+@pytest.mark.parametrize(
+    ("text", "expected"), PAPER_FIGURES, ids=["fig3-before", "fig3-after", "fig9-before", "fig9-after", "fig7"]
+)
 def test_reads_the_figures_of_paper_a(text: str, expected: Advisory) -> None:
     assert Advisory.parse(text) == expected
 
