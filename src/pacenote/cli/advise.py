@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--question", metavar="TEXT", help="ask this instead of the neutral request")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="pictures a call (1, which times each alone)")
-    parser.add_argument("--fit", default="auto", choices=FITS, help="how other shapes are brought to the model's (auto)")
+    parser.add_argument(
+        "--fit", default="auto", choices=FITS, help="how pictures are brought to the model's shape (auto)"
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
 
 

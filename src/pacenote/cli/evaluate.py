@@ -19,8 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="MODEL", help="a model directory, a shipped name or a hub id")
-    parser.add_argument("dataset", metavar="DATASET", help="a Dataset (directory, shipped name, hub id) or a folder of photos")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where results go; the same command resumes")
+    parser.add_argument("dataset", metavar="DATASET", help="a Dataset (directory, shipped name, hub id) or photos")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="for the results; the same command resumes"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     parser.add_argument(
         "--compare", nargs="+", default=[], metavar="MODEL|DIR",
@@ -31,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latency-frames", type=int, default=50, metavar="N", help="frames timed one by one (50)")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
     parser.add_argument("--question", metavar="TEXT", help="ask this instead of each frame's own question")
-    parser.add_argument("--fit", default="auto", choices=FITS, help="how other shapes are brought to the model's (auto)")
+    parser.add_argument(
+        "--fit", default="auto", choices=FITS, help="how pictures are brought to the model's shape (auto)"
+    )
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="bootstrap resamples (1000)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
@@ -51,8 +55,9 @@ def run(args: argparse.Namespace) -> int:
         limit=args.limit, seed=args.seed, resamples=max(args.resamples, 0),
     )  # fmt: skip
     table, page = evaluate_several(
-        args.model, args.dataset, args.out, settings, split=args.split, device=args.device, compare=args.compare, json=args.json
-    )
+        args.model, args.dataset, args.out, settings,
+        split=args.split, device=args.device, compare=args.compare, json=args.json,
+    )  # fmt: skip
     print(table)
     print(f"\n{page}")
     return 0

@@ -21,7 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the overlay video (.mp4)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="one object an answer, as JSON lines")
     parser.add_argument(
-        "--speed-log", type=Path, metavar="CSV", help="the car's own speed: a column t_s and one of v_kmh, v_ms, speed_mph"
+        "--speed-log",
+        type=Path,
+        metavar="CSV",
+        help="the car's own speed: a column t_s and one of v_kmh, v_ms, speed_mph",
     )
     parser.add_argument(
         "--log-offset", type=float, default=0.0, metavar="S", help="time of the log at the clip's first frame (0)"
@@ -33,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--confidence", action="store_true", help="show the model's confidence in each card")
     parser.add_argument("--no-crop", action="store_true", help="do not enlarge the light")
     parser.add_argument("--question", metavar="TEXT", help="ask this instead of the neutral request")
-    parser.add_argument("--fit", default="auto", choices=FITS, help="how other shapes are brought to the model's (auto)")
+    parser.add_argument(
+        "--fit", default="auto", choices=FITS, help="how pictures are brought to the model's shape (auto)"
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
 
 

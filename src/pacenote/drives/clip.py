@@ -71,7 +71,7 @@ def _clip(path: Path, container: Any) -> Clip:
     if not width or not height:
         raise InputError(f"{path}: the video gives no frame size; re-encode it as H.264 in MP4")
     if width * height > MAX_PIXELS:
-        raise InputError(f"{path}: frames of {width}x{height} are over {MAX_PIXELS / 1e6:.0f} megapixels; scale it down")
+        raise InputError(f"{path}: frames of {width}x{height} are over {MAX_PIXELS // 10**6} megapixels; scale it down")
     rate = stream.average_rate or stream.guessed_rate
     if not rate or rate > 1000:
         raise InputError(f"{path}: the video gives no usable frame rate; re-encode it as H.264 in MP4")

@@ -39,8 +39,8 @@ class SpeedLog:
 
 
 def read_speed_log(path: Path) -> SpeedLog:
-    """The log in `path`: a CSV with a time column (`t_s`, `time_s`, `time_ms`, ...) and a speed column whose name carries
-    its unit (`v_kmh`, `speed_kmh`, `v_ms`, `speed_mps`, `speed_mph`, ...). Rows without a number are passed over.
+    """The log in `path`: a CSV with a time column (`t_s`, `time_s`, `time_ms`, ...) and a speed column whose name
+    carries its unit (`v_kmh`, `v_ms`, `speed_mps`, `speed_mph`, ...). Rows without a number are passed over.
 
     Raises InputError for a missing file or columns, no usable row, or times that run backwards.
     """
@@ -53,8 +53,8 @@ def read_speed_log(path: Path) -> SpeedLog:
             time_name = next((n for n in TIMES if n in names), None)
             speed_name = next((n for n in SPEEDS if n in names), None)
             if time_name is None or speed_name is None:
-                has = ", ".join(n for n in names) or "nothing"
-                raise InputError(f"{path}: needs a time column (t_s) and a speed column with a unit (v_kmh or v_ms); has {has}")
+                has = ", ".join(names) or "nothing"
+                raise InputError(f"{path}: needs a column t_s and one of v_kmh, v_ms or speed_mph; it has {has}")
             rows: list[tuple[float, float]] = []
             for row in reader:
                 try:

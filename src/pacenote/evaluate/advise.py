@@ -63,4 +63,6 @@ def advise(
             yield from run()
     yield from run()
     if refused and not told:
-        raise InputError(str(refused) if len(images) == 1 else f"none of the {len(images)} pictures can be read: {refused}")
+        raise InputError(
+            str(refused) if len(images) == 1 else f"none of the {len(images)} pictures can be read: {refused}"
+        )

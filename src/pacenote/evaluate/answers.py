@@ -21,12 +21,14 @@ _HEADINGS = {
     "obstacles": r"(?:traffic cones and )?obstacles?",
     "crossroad": r"cross-?roads?",
 }
-_HEADING = re.compile("|".join(rf"(?P<{slot}>\b{words}\b)\W{{0,4}}:\W{{0,4}}" for slot, words in _HEADINGS.items()), re.I)
+_HEADING = re.compile(
+    "|".join(rf"(?P<{slot}>\b{words}\b)\W{{0,4}}:\W{{0,4}}" for slot, words in _HEADINGS.items()), re.I
+)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer. `confidence` per slot is a probability, or None where the slot could not be read or no heading named it."""
+    """One answer. `confidence` per slot is a probability; None where the slot was not read or no heading named it."""
 
     text: str
     advisory: Advisory
@@ -43,7 +45,7 @@ def ask(
     max_new_tokens: int = 96,
     confidence: bool = True,
 ) -> list[Answer]:
-    """Greedy answers to a batch, each question with its own images; `ms` is the time of the whole call divided by the batch.
+    """Greedy answers to a batch, each question with its own images; `ms` is the time of the call divided by the batch.
 
     With `confidence` the log-probability of each chosen token is kept as it is chosen: one number a step and answer, so
     the memory does not grow with the vocabulary and no second pass is needed.
@@ -121,8 +123,8 @@ def slot_spans(text: str) -> dict[str, tuple[int, int]]:
 def slot_confidence(pieces: Sequence[str], logprobs: Sequence[float], advisory: Advisory) -> dict[str, float | None]:
     """Probability of each slot's words given all before them: the product over the tokens that reach into its span.
 
-    `pieces` are the texts that the tokens add, in order. In canonical text all but the deciding tokens are certain, so the
-    product is the probability of the decision itself. A long free answer gets a low one; compare only within a model.
+    `pieces` are the texts that the tokens add, in order. In canonical text all but the deciding tokens are certain, so
+    the product is the probability of the decision itself. A long free answer gets a low one: compare within a model.
     """
     spans = slot_spans("".join(pieces))
     values: dict[str, Any] = {"speed": advisory.speed_kmh}

@@ -8,7 +8,8 @@ from pacenote.advisory import Truth
 from pacenote.evaluate.predictions import Prediction
 
 CONDITIONS = ("weather", "time", "road_class")
-LIGHT_BINS = ((0.0, 3.0), (3.0, 4.5), (4.5, 6.0), (6.0, 9.0), (9.0, float("inf")))  # lens diameter, px of the model's input
+# Lens diameter in px of the model's input.
+LIGHT_BINS = ((0.0, 3.0), (3.0, 4.5), (4.5, 6.0), (6.0, 9.0), (9.0, float("inf")))
 PART_RESAMPLES = 300  # enough for two digits of an interval's ends; the main table takes more
 
 
@@ -48,16 +49,36 @@ def bin_name(low: float, high: float) -> str:
 
 
 def score_rows(rows: Sequence[Row], seed: int, resamples: int) -> dict[str, Any]:
-    """`metrics.score` of predictions against their frames' truth, resampled by cluster."""
+    """`metrics.score` of predictions against their frames' truth, resampled by cluster, and `light_right`: the share of
+    frames whose light state, `none` included, is told right, beside that of always saying the commonest state."""
     from pacenote.metrics import score
 
-    return score(
+    figures = score(
         [prediction.advisory for _, prediction in rows],
         [frame.truth for frame, _ in rows],
         [frame.cluster for frame, _ in rows],
         seed=seed,
         resamples=resamples,
     )
+    return figures | {"light_right": _light_right(rows, seed, resamples)}
+
+
+def _light_right(rows: Sequence[Row], seed: int, resamples: int) -> dict[str, Any]:
+    from collections import Counter
+
+    import numpy as np
+
+    from pacenote.metrics.bootstrap import Resampler, interval
+
+    known = [(frame, said) for frame, said in rows if frame.truth.light_state is not None]
+    if not known:
+        return {"accuracy": None, "n": 0, "ci": None, "commonest": None}
+    right = np.asarray([float(bool(slot_right(said, frame.truth, "light"))) for frame, said in known])
+    resampler = Resampler([frame.cluster for frame, _ in known], seed=seed, resamples=resamples)
+    sums = resampler.sums({"right": right, "n": np.ones_like(right)})
+    commonest = Counter(frame.truth.light_state for frame, _ in known).most_common(1)[0][1] / len(known)
+    ci = interval(sums["right"] / sums["n"].clip(1))
+    return {"accuracy": float(right.mean()), "n": len(known), "ci": ci, "commonest": commonest}
 
 
 def by(rows: Sequence[Row], group: Callable[[Frame], str | None], seed: int) -> dict[str, dict[str, Any]]:
@@ -97,7 +118,7 @@ def by_condition(rows: Sequence[Row], seed: int) -> dict[str, dict[str, Any]]:
 
 
 def by_light_px(rows: Sequence[Row], seed: int) -> dict[str, dict[str, Any]]:
-    """The score of the frames with a light, by its size. A false alarm has no size, so a bin's P counts wrong colours only."""
+    """The score of the frames with a light, by its size. A false alarm has no size, so P counts wrong colours."""
 
     def group(frame: Frame) -> str | None:
         px = frame.light_px

@@ -32,11 +32,13 @@ def write_comparison(several: Mapping[str, Mapping[str, Any]], out: Path) -> str
     if len(sets) > 1:
         raise InputError(f"these evaluations are of different sets ({', '.join(sets.values())}); compare on one")
     if len(frames) > 1:
-        raise InputError(f"these evaluations saw different numbers of frames ({sorted(frames)}); run them without --limit")
+        raise InputError(
+            f"these evaluations saw different numbers of frames {sorted(frames)}; run them without --limit"
+        )
     columns, rows = tables.compare_table(several)
     table = tables.markdown(columns, rows)
     name = next(iter(sets.values()))
-    note = f"{next(iter(frames))} frames of {name}; 95 % bootstrap intervals over drives or scenes, the same draws for each model."
+    note = f"{next(iter(frames))} frames of {name}; 95 % bootstrap intervals, drawn alike for each model."
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "compare.md", f"# Models on {name}\n\n{note}\n\n{table}\n")
     write_json(out / "compare.json", several)

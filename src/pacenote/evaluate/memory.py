@@ -1,5 +1,6 @@
 """Peak memory of a run: resident set of this process, or the GPU's where the model is on one."""
 
+import contextlib
 import resource
 import sys
 from pathlib import Path
@@ -13,10 +14,9 @@ def reset_peak(device: str) -> None:
 
         torch.cuda.reset_peak_memory_stats(device)
         return
-    try:
+    # Where this fails (not Linux, or not permitted) the peak since the process started is reported.
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # proc(5): 5 resets the peak resident set size ("VmHWM")
-    except OSError:
-        pass  # not Linux, or not permitted: the peak since the process started is reported
 
 
 def peak_mib(device: str) -> float:

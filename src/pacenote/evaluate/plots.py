@@ -40,7 +40,8 @@ def confusion(figures: Mapping[str, Any]) -> "Figure":
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
     for (row, column), value in np.ndenumerate(counts):
-        axes.text(column, row, f"{value:.0f}", ha="center", va="center", color="white" if share[row, column] > 0.55 else "black")
+        ink = "white" if share[row, column] > 0.55 else "black"
+        axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=ink)
     return figure
 
 
@@ -55,7 +56,7 @@ def speed_scatter(rows: Sequence[Row]) -> "Figure | None":
     )
     if not pairs:
         return None
-    top = max(max(pair) for pair in pairs) + 8  # type: ignore[type-var]
+    top = max(max(pair) for pair in pairs) + 8
     largest = max(pairs.values())
     figure, axes = _axes(4.6, 4.4)
     axes.plot([0, top], [0, top], color="#9aa1ab", lw=1, zorder=1)

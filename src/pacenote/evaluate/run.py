@@ -15,7 +15,7 @@ from pacenote.evaluate.breakdown import Frame, Row
 from pacenote.evaluate.predictions import Prediction, PredictionFile
 from pacenote.evaluate.source import Source
 from pacenote.models.frames import Fit, fit_frame, frame_size, pixel_limit
-from pacenote.work import RunDirectory, digest, digest_file, progress, write_json
+from pacenote.work import RunDirectory, digest, digest_file, progress, say, write_json
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -64,7 +64,9 @@ def model_digest(model: "Model") -> str:
     parts = []
     for path in sorted(p for p in root.rglob("*") if p.is_file() and not p.name.startswith(".")):
         size = path.stat().st_size
-        parts.append([path.relative_to(root).as_posix(), size, digest_file(path) if size <= WHOLE_DIGEST_BYTES else _ends(path)])
+        parts.append(
+            [path.relative_to(root).as_posix(), size, digest_file(path) if size <= WHOLE_DIGEST_BYTES else _ends(path)]
+        )
     return digest(parts)
 
 
@@ -75,7 +77,7 @@ def _ends(path: Path) -> str:
         return hashlib.sha256(head + file.read()).hexdigest()[:12]
 
 
-def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Settings()) -> Evaluation:  # noqa: B008
+def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Settings()) -> Evaluation:
     """Run what is not yet in `out/predictions.jsonl`, score all, write `evaluation.json`; returns figures and rows.
 
     `out` is made, or resumed when it holds an evaluation of the same model, source and question; else InputError.
@@ -90,21 +92,32 @@ def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Set
     store = PredictionFile(run.path)
     device = str(model.device)
     memory.reset_peak(device)
-    rows = _predict(model, source, store, settings)
+    rows, skipped = _predict(model, source, store, settings)
     peak = memory.peak_mib(device)
     timed = [p.ms for _, p in rows if p.batch == 1]
     figures = score_all(rows, settings.seed, settings.resamples) if any(_known(f.truth) for f, _ in rows) else {"n": 0}
     seconds = sum(timed) / 1000
     figures |= {
         "frames": len(rows),
+        "skipped": skipped + source.rejected,
         "fps": len(timed) / seconds if seconds else None,
         "latency_ms": {"p50": _percentile(timed, 50), "p99": _percentile(timed, 99), "n": len(timed)},
         "memory_mib": peak,
         "weights_mib": memory.weights_mib(model.model),
-        "model": {"name": Path(model.name).name, "digest": identity, "device": device, "dtype": str(model.model.dtype).removeprefix("torch.")},
+        "model": {
+            "name": Path(model.name).name,
+            "digest": identity,
+            "device": device,
+            "dtype": str(model.model.dtype).removeprefix("torch."),
+        },
         "dataset": {"name": source.name, "digest": source.digest},
         "prompt_digest": digest(sorted({frame.question for frame, _ in rows})),
-        "settings": {"fit": settings.fit, "batch": settings.batch, "seed": settings.seed, "resamples": settings.resamples},
+        "settings": {
+            "fit": settings.fit,
+            "batch": settings.batch,
+            "seed": settings.seed,
+            "resamples": settings.resamples,
+        },
         "complete": settings.limit is None,
     }
     write_json(run.path / FIGURES, figures)
@@ -123,12 +136,14 @@ def score_all(rows: Sequence[Row], seed: int, resamples: int) -> dict[str, Any]:
     return figures
 
 
-def _predict(model: "Model", source: Source, store: PredictionFile, settings: Settings) -> list[Row]:
+def _predict(model: "Model", source: Source, store: PredictionFile, settings: Settings) -> tuple[list[Row], int]:
+    """Rows in the order of the source, and how many samples had a picture that cannot be read."""
     size, limit = frame_size(model), pixel_limit(model)
     rows: list[Row] = []
     waiting: list[tuple[Frame, list[Image.Image], str, tuple[str, ...]]] = []
     timed = sum(1 for p in store.found.values() if p.batch == 1)
     warm = False
+    skipped = 0
 
     def run() -> None:
         nonlocal timed, warm
@@ -142,7 +157,12 @@ def _predict(model: "Model", source: Source, store: PredictionFile, settings: Se
                 ask(model, images, questions, roles=roles, max_new_tokens=8, confidence=settings.confidence)
             warm = True
         answers = ask(
-            model, images, questions, roles=roles, max_new_tokens=settings.max_new_tokens, confidence=settings.confidence
+            model,
+            images,
+            questions,
+            roles=roles,
+            max_new_tokens=settings.max_new_tokens,
+            confidence=settings.confidence,
         )
         told = [
             Prediction(item[0].key, item[0].id, a.text, a.advisory, a.confidence, a.ms, batch)
@@ -158,19 +178,24 @@ def _predict(model: "Model", source: Source, store: PredictionFile, settings: Se
         if settings.limit is not None and number >= settings.limit:
             break
         question = _question(sample, settings)
-        frame = _frame(index, sample, question, settings.fit, size, limit)
-        known = store.found.get(frame.key)
-        if known is not None:
-            rows.append((frame, known))
+        try:
+            frame = _frame(index, sample, question, settings.fit, size, limit)
+            known = store.found.get(frame.key)
+            if known is not None:
+                rows.append((frame, known))
+                continue
+            waiting.append((frame, fitted(sample, size, settings.fit), question, sample.image_roles))
+        except InputError as error:
+            say(f"skipped {error}")
+            skipped += 1
             continue
-        waiting.append((frame, fitted(sample, size, settings.fit), question, sample.image_roles))
         batch = 1 if timed < settings.latency_frames else settings.batch
         if len(waiting) >= batch:
             run()
     run()
     if not rows:
-        raise InputError(f"{source.name}: no frame asks for an advisory; give a Dataset with rows of task 'advisory'")
-    return sorted(rows, key=lambda row: row[0].index)
+        raise InputError(f"{source.name}: no readable frame asks for an advisory; give rows of task 'advisory'")
+    return sorted(rows, key=lambda row: row[0].index), skipped
 
 
 def fitted(sample: Sample, size: tuple[int, int] | None, fit: Fit) -> "list[Image.Image]":

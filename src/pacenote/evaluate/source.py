@@ -1,8 +1,9 @@
 """What is evaluated: a Dataset, or a folder of photos with or without `labels.jsonl`, as numbered Samples."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pacenote.data.sample import Picture, Sample
 from pacenote.errors import InputError
@@ -12,14 +13,22 @@ from pacenote.work import digest
 QUESTION = "Advise the driver."
 
 
+class Samples(Protocol):
+    """What a Dataset, labelled photos and a folder have in common."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample: ...
+
+
 @dataclass(frozen=True)
 class Source:
-    """Samples to run, in a fixed order. `labelled`: at least the rows may carry truth; plain photos do not."""
+    """Samples to run, in a fixed order. `rejected`: rows of a label file that cannot be used."""
 
     name: str
     digest: str
-    labelled: bool
-    samples: Sequence[Sample]
+    samples: Samples
+    rejected: int = 0
 
     def frames(self) -> Iterator[tuple[int, Sample]]:
         """The samples that ask for a whole advisory, with their index; other tasks are scored elsewhere."""
@@ -29,7 +38,7 @@ class Source:
                 yield index, sample
 
 
-class PhotoFolder(Sequence[Sample]):
+class PhotoFolder:
     """The pictures under a folder as Samples without truth, read when they are asked for."""
 
     def __init__(self, folder: Path) -> None:
@@ -39,28 +48,30 @@ class PhotoFolder(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]  # slices are not needed
+    def __getitem__(self, index: int, /) -> Sample:
         path = self.paths[index]
         name = path.relative_to(self.folder).as_posix()
         return Sample(id=name, images=(Picture.read(path, name),), question=QUESTION, source="mined")
 
 
 def open_source(name: str, split: str = "test") -> Source:
-    """A directory with `dataset.json`, a shipped name or a hub id is a Dataset; any other directory is a folder of photos,
+    """A directory with `dataset.json`, a shipped name or a hub id is a Dataset; any other directory holds photos,
     scored by its `labels.jsonl` where it has one.
 
     Raises InputError where there is nothing to run.
     """
     folder = Path(name).expanduser()
     if folder.is_file():
-        raise InputError(f"{name}: give a Dataset or a folder of photos, not a file; for one photo use: pacenote advise")
+        raise InputError(
+            f"{name}: give a Dataset or a folder of photos, not a file; for one photo use: pacenote advise"
+        )
     if folder.is_dir() and not (folder / "dataset.json").is_file():
         return _photos(folder)
     from pacenote.data import Dataset
 
     dataset = Dataset.open(name, split=split)
     title = folder.resolve().name if folder.is_dir() else name
-    return Source(f"{title} ({split})", digest([dataset.card, split]), True, dataset)
+    return Source(f"{title} ({split})", digest([dataset.card, split]), dataset)
 
 
 def _photos(folder: Path) -> Source:
@@ -68,6 +79,8 @@ def _photos(folder: Path) -> Source:
         from pacenote.data.importer import import_labels
 
         labelled = import_labels(folder)
-        return Source(folder.resolve().name, digest([s.id for s in labelled]), True, labelled)
+        return Source(
+            folder.resolve().name, digest([dict(row) for row in labelled.rows]), labelled, len(labelled.rejected)
+        )
     photos = PhotoFolder(folder)
-    return Source(folder.resolve().name, digest([path.name for path in photos.paths]), False, photos)
+    return Source(folder.resolve().name, digest([path.relative_to(folder).as_posix() for path in photos.paths]), photos)

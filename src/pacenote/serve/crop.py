@@ -72,7 +72,7 @@ def _distance(one: tuple[int, int, int, int], two: tuple[int, int, int, int]) ->
 
 
 def _score(hsv: Any, labels: Any, index: int, stat: Any, frame: tuple[int, int]) -> Blob | None:
-    """Colour strength x fill x contrast to the darker surrounding x height in the frame; None for the wrong size or shape."""
+    """Colour strength x fill x contrast to the darker surrounding x height in the frame; None for a wrong shape."""
     import numpy as np
 
     x, y, width, height, area = (int(value) for value in stat)
@@ -83,7 +83,9 @@ def _score(hsv: Any, labels: Any, index: int, stat: Any, frame: tuple[int, int])
     part = hsv[y : y + height, x : x + width][inside].astype(float) / 255
     strength = float((part[:, 1] * part[:, 2]).mean())
     margin = max(2, long)
-    around = hsv[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin, 2].astype(float) / 255
+    around = (
+        hsv[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin, 2].astype(float) / 255
+    )
     contrast = float(part[:, 2].mean() - np.percentile(around, 30))
     if contrast < 0.1:
         return None

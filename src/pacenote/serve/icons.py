@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageFont
 
     Pen = Callable[["Canvas"], None]
 
@@ -148,14 +148,12 @@ def _animal(c: Canvas) -> None:
 def _crash(c: Canvas) -> None:
     _triangle(c)
     for side in (-1, 1):
-        x = 50.0
-        c.polygon([(x + side * 5, 70), (x + side * 8, 60), (x + side * 13, 58), (x + side * 27, 62), (x + side * 30, 76),
-                   (x + side * 6, 78)], INK)
-        c.disc(x + side * 22, 77, 4.5, INK)
-        c.disc(x + side * 11, 77, 4.5, INK)
-    star = [(50, 38), (53, 47), (61, 42), (57, 51), (66, 54), (55, 56), (50, 66), (45, 56), (34, 54), (43, 51), (39, 42),
-            (47, 47)]
-    c.polygon([(float(x), float(y)) for x, y in star], RED)
+        car = ((5, 70), (8, 60), (13, 58), (27, 62), (30, 76), (6, 78))
+        c.polygon([(50 + side * x, y) for x, y in car], INK)
+        c.disc(50 + side * 22, 77, 4.5, INK)
+        c.disc(50 + side * 11, 77, 4.5, INK)
+    spikes = ((50, 38), (53, 47), (61, 42), (57, 51), (66, 54), (55, 56), (50, 66), (45, 56), (34, 54), (43, 51))
+    c.polygon([*spikes, (39, 42), (47, 47)], RED)
 
 
 def _intersection(c: Canvas) -> None:
@@ -195,7 +193,8 @@ def roundel(speed_kmh: int | None, size: int) -> "Image.Image":
     canvas.disc(50, 50, 38, WHITE)
     text = str(speed_kmh) if known else "–"
     height = 46 if len(text) < 3 else 36
-    canvas.draw.text(tuple(canvas.px(50, 50)), text, font=font(round(canvas.px(height)[0]), True), fill=INK, anchor="mm")
+    middle, letters = canvas.side / 2, font(round(canvas.px(height)[0]), True)
+    canvas.draw.text((middle, middle), text, font=letters, fill=INK, anchor="mm")
     return canvas.done()
 
 

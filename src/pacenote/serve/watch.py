@@ -35,7 +35,8 @@ Say = Callable[["Image.Image"], Answer]
 @dataclass(frozen=True)
 class WatchSettings:
     """`every`: ask about each so-many-th frame (None: about four a second). `hold`: answers that must agree before the
-    panel changes (1: none). `log_offset_s`: time of the log at the clip's first frame. `crop`: enlarge a claimed light."""
+    panel changes (1: none). `log_offset_s`: time of the log at the clip's first frame. `crop`: enlarge a claimed light.
+    """
 
     every: int | None = None
     hold: int = 2
@@ -147,7 +148,9 @@ def picture_size(width: int, height: int) -> tuple[int, int]:
     return round(width * scale / 2) * 2, round(height * scale / 2) * 2
 
 
-def compose(image: "Image.Image", strip: "Image.Image", shown: Advisory, blob: Blob | None, time_s: float) -> "Image.Image":
+def compose(
+    image: "Image.Image", strip: "Image.Image", shown: Advisory, blob: Blob | None, time_s: float
+) -> "Image.Image":
     """One frame of the overlay: the road, the enlarged light in its corner, the panel below."""
     from PIL import Image, ImageDraw
 
@@ -180,10 +183,16 @@ def _inset(
     draw.line([anchor, (near, (box[1] + box[3]) / 2)], fill=(*colour, 150), width=2)
     draw.rectangle(box, outline=(*colour, 255), width=2)
     canvas.paste(zoom(image, blob.box, CROP_SIDE), at)
-    draw.rectangle((at[0] - 2, at[1] - 2, at[0] + CROP_SIDE + 1, at[1] + CROP_SIDE + 1), outline=(*colour, 255), width=3)
-    draw.rectangle((at[0] + 1, at[1] + CROP_SIDE - 25, at[0] + CROP_SIDE - 2, at[1] + CROP_SIDE - 2), fill=(13, 15, 19, 200))
+    draw.rectangle(
+        (at[0] - 2, at[1] - 2, at[0] + CROP_SIDE + 1, at[1] + CROP_SIDE + 1), outline=(*colour, 255), width=3
+    )
+    draw.rectangle(
+        (at[0] + 1, at[1] + CROP_SIDE - 25, at[0] + CROP_SIDE - 2, at[1] + CROP_SIDE - 2), fill=(13, 15, 19, 200)
+    )
     text = f"brightest {state} spot"
-    draw.text((at[0] + CROP_SIDE / 2, at[1] + CROP_SIDE - 13), text, font=icons.font(14), fill=(240, 242, 245), anchor="mm")
+    draw.text(
+        (at[0] + CROP_SIDE / 2, at[1] + CROP_SIDE - 13), text, font=icons.font(14), fill=(240, 242, 245), anchor="mm"
+    )
 
 
 class VideoWriter:
