@@ -52,7 +52,7 @@ PLANTED: list[tuple[str, str, dict[str, Any]]] = [
     ("pictures", "an advisory without a picture", {"images": (), "segmentation": None}),
     ("pictures", "not a readable image", {"images": (Picture(picture(5).bytes[:-900], "x.png"),)}),
     ("pictures", "not a readable image (empty file)", {"images": (Picture(b"", "x.png"),)}),
-    ("pictures", "segmentation of another size", {"segmentation": Picture.encode_classes(np.zeros((4, 4), np.uint8))}),
+    ("pictures", "segmentation of another shape", {"segmentation": Picture.encode_classes(np.zeros((9, 9), np.uint8))}),
     ("pictures", "a class above", {"segmentation": Picture.encode_classes(np.full((36, 64), 200, np.uint8))}),
     ("pictures", "a box outside", {"evidence": {"objects": [{**CONE, "box": [3, 4, 70, 30]}]}}),
     ("answer", "contradicts the truth in speed", {"answer": "Recommended speed: 50 km/h. Traffic light: none. "
@@ -99,6 +99,12 @@ def test_same_picture_with_two_truths_is_an_error(make_dataset: Make) -> None:
     findings = {f.message: f for f in check_dataset(make_dataset([("train", row) for row in rows])).findings}
     assert findings["the same picture with two truths"].ids == ["scene-00001"]
     assert findings["the same picture twice"].level == "warning"
+
+
+def test_a_smaller_segmentation_of_the_same_view_is_fine(make_dataset: Make) -> None:
+    half = Picture.encode_classes(np.zeros((18, 32), np.uint8))
+    report = check_dataset(make_dataset([("train", good(0, segmentation=half)), ("train", good(1))]))
+    assert [finding for finding in report.findings if finding.check == "pictures"] == []
 
 
 def test_lopsided_slots_are_warned_of(make_dataset: Make) -> None:

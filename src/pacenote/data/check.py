@@ -84,7 +84,7 @@ def check_dataset(path: str | Path) -> Report:
     whole = Dataset.open(path)
     found = _Findings()
     shared: dict[str, list[tuple[str, Mapping[str, str]]]] = {}
-    first: dict[str, tuple[str, Truth | None]] = {}  # image digest -> the sample that carried it first
+    first: dict[str, tuple[str, Truth | None]] = {}  # image digest and question -> the sample that carried it first
     ids: Counter[str] = Counter()
     twins: dict[str, str] = {}
     for split in whole.splits:
@@ -99,7 +99,9 @@ def check_dataset(path: str | Path) -> Report:
             held = units(sample)
             shared.setdefault(split, []).append((sample.id, held))
             if "image" in held and sample.task == "advisory":
-                other, truth = first.setdefault(held["image"], (sample.id, sample.truth))
+                # With another question (a limit given in words) the same picture may have another truth.
+                key = f"{held['image']} {sample.question}"
+                other, truth = first.setdefault(key, (sample.id, sample.truth))
                 if other != sample.id:
                     same = truth == sample.truth
                     message = "the same picture twice" if same else "the same picture with two truths"
@@ -134,8 +136,9 @@ def _pictures(sample: Sample) -> Iterator[tuple[str, str]]:
         except InputError:
             yield "error", "a segmentation that cannot be decoded"
             return
-        if classes.shape != (size[1], size[0]):
-            yield "error", "a segmentation of another size than its frame"
+        height, width = classes.shape
+        if abs(width * size[1] - height * size[0]) > max(size):  # it may be smaller, but must show the same view
+            yield "error", "a segmentation of another shape than its frame"
         if int(classes.max()) >= len(CLASSES):
             yield "error", f"a segmentation with a class above {len(CLASSES) - 1}"
     if size is not None:

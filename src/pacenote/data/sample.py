@@ -111,7 +111,8 @@ class Sample:
     free JSON objects, `evidence` in the form of the architecture page, its boxes in pixels of `images[0]`.
     `conditions` holds str, number or bool; those named in `schema.CONDITIONS` become columns of their own. `camera`
     holds floats named in `schema.CAMERA` for `images[0]`. Speeds are m/s, times s, yaw rate rad/s. An empty string in
-    `scene`, `twin_of`, `drive` or `licence` means "none". `segmentation` is a uint8 class map of `images[0]`.
+    `scene`, `twin_of`, `drive` or `licence` means "none". `segmentation` is a uint8 class map of `images[0]`,
+    perhaps smaller.
     """
 
     id: str
