@@ -27,9 +27,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """Options that `run` and `demo` share."""
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's directory (runs/NAME); resumed if it exists")
     parser.add_argument("--seed", type=int, help="in place of the recipe's seed")
-    parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="processes, where a stage uses them (1)"
-    )
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, where a stage uses them (1)")
     parser.add_argument("--ray", metavar="ADDRESS", help="run shards on a Ray cluster instead of local processes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write how each stage ended here")
 
@@ -42,8 +40,19 @@ def run(args: argparse.Namespace) -> int:
         name, sign, value = pair.partition("=")
         if not sign:
             raise InputError(f"--set {pair}: write NAME=VALUE")
-        given[name] = value or None
+        given[name] = scalar(value)
     return execute(args, args.recipe, given)
+
+
+def scalar(text: str) -> Any:
+    """A number, true, false or null as YAML reads it; anything else stays the text it is."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return value if value is None or isinstance(value, bool | int | float) else text
 
 
 def execute(args: argparse.Namespace, recipe: str, given: dict[str, Any]) -> int:

@@ -21,7 +21,7 @@ from typing import Any
 
 from pacenote.errors import InputError
 from pacenote.recipes.stages import KINDS, Stage
-from pacenote.work.settings import build, read_yaml, unknown
+from pacenote.work.settings import build, check_keys, read_yaml, unknown
 
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
 LIBRARY = Path(__file__).parent / "library"
@@ -44,6 +44,10 @@ class Recipe:
         kind = KINDS[settings.pop("kind")]
         known = {f"{other}.out": path for other, path in outs.items()}
         return build(kind, fill(settings, known, f"stage {name}"), f"stage {name}")
+
+    def wanted(self, name: str) -> bool:
+        """Whether the stage's `when` holds."""
+        return bool(self.stages[name].get("when", True))
 
     def needs(self, name: str) -> set[str]:
         """The earlier stages that stage `name` refers to."""
@@ -105,7 +109,10 @@ def load(path: str | Path, inputs: Mapping[str, Any] | None = None, seed: int | 
     recipe = Recipe(title, number, text, values, filled)
     for name in filled:
         try:
-            recipe.stage(name, dict.fromkeys(filled, "out"))
+            if recipe.wanted(name):
+                recipe.stage(name, dict.fromkeys(filled, "out"))
+            else:  # its inputs are null, so only its keys can be checked
+                check_keys(KINDS[filled[name]["kind"]], filled[name].keys() - {"kind"}, f"stage {name}")
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
     return recipe

@@ -15,7 +15,7 @@ from typing import Any
 
 from pacenote.errors import InputError, PacenoteError
 from pacenote.recipes.recipe import Recipe
-from pacenote.recipes.stages import Context, Report, Stage, content
+from pacenote.recipes.stages import Context, Report, Stage
 from pacenote.work import digest, prepare_out, read_json, say, versions, write_json, write_text
 from pacenote.work.files import locked, remove
 from pacenote.work.rundir import RUN_FILE, machine
@@ -46,6 +46,10 @@ def run_recipe(recipe: Recipe, out: str | Path, *, workers: int = 1, ray: str | 
             raise type(error)(f"stage {name}: {error}") from error
         if not any(settings["kind"] == "report" for settings in recipe.stages.values()):
             Report().run(out, context)
+    ended = [state for name, state in record["stages"].items() if recipe.stages[name]["kind"] != "report"]
+    if ended and not any(state["status"] in DONE for state in ended):
+        why = next((state["reason"] for state in ended if state["status"] == "failed"), "nothing was given")
+        raise PacenoteError(f"no stage of {recipe.name} could run: {why}")
     return out / PAGE
 
 
@@ -68,9 +72,9 @@ def _record(recipe: Recipe, out: Path) -> dict[str, Any]:
 
 def _stage(recipe: Recipe, name: str, out: Path, context: Context, before: dict[str, Any]) -> dict[str, Any]:
     lost = [other for other in sorted(recipe.needs(name)) if before[other]["status"] not in DONE]
-    stage = recipe.stage(name, {other: str(out / "stages" / other) for other in recipe.stages})
-    if not stage.when:
+    if not recipe.wanted(name):
         return {"status": "left out", "reason": "nothing was given for it"}
+    stage = recipe.stage(name, {other: str(out / "stages" / other) for other in recipe.stages})
     if lost:
         if stage.optional or all(before[other]["status"] == "left out" for other in lost):
             return {"status": "left out", "reason": f"it needs {', '.join(lost)}"}
@@ -88,7 +92,7 @@ def _stage(recipe: Recipe, name: str, out: Path, context: Context, before: dict[
 
 
 def _run(stage: Stage, name: str, place: Path, context: Context) -> dict[str, Any]:
-    inputs = {field: content(getattr(stage, field)) for field in stage.READS if getattr(stage, field) is not None}
+    inputs = stage.sources()
     key = digest([type(stage).__name__, stage.settings() | inputs, context.seed, versions()["pacenote"]])
     made, marker, begun = place / name, place / f"{name}.json", place / f".{name}.begun"
     if marker.exists() and made.is_dir() and (held := read_json(marker))["key"] == key:

@@ -13,6 +13,8 @@ from pacenote.work import Page, read_json
 FAILURES = 12  # pictures over all slots; each evaluation's own page has more
 ANSWERS = 12
 FRAMES = 16  # of a Dataset
+EMBED_BYTES = 24 << 20  # of a video inside the page
+STILLS = 12
 PICTURE_WIDTH = 448  # px: what the starters see
 
 
@@ -109,6 +111,23 @@ def show_advisories(page: Page, file: Path) -> None:
             continue  # moved away since; its answer stays in the file
         items.append((picture, f"{lines_of(row['text'])}\n{Path(row['image']).name}, {row['ms']:.0f} ms"))
     page.gallery(items)
+
+
+def show_overlay(page: Page, out: Path) -> None:
+    """The overlay video, or pictures from it where it is too large to embed."""
+    rows = [json.loads(line) for line in (out / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    mean = sum(row["ms"] for row in rows) / len(rows)
+    page.paragraph(f"{len(rows)} answers at {mean:.0f} ms each.")
+    video = out / "overlay.mp4"
+    if video.stat().st_size <= EMBED_BYTES:
+        page.video(video)
+        return
+    from pacenote.drives.clip import read_clip, read_frames
+
+    frames = read_clip(video).frames or len(rows)
+    shown = read_frames(video, max(1, frames // STILLS))
+    page.paragraph("The video is too large for this page; it lies beside it.", note=True)
+    page.gallery([(frame.image, f"{frame.time_s:.1f} s") for _, frame in zip(range(STILLS), shown, strict=False)])
 
 
 def lines_of(text: str) -> str:

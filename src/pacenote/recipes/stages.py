@@ -42,6 +42,10 @@ class Stage(ABC):
     def show(self, page: Page, out: Path) -> None:  # noqa: B027 - a stage may have nothing to show
         """Add what `out` holds to the report, under a heading that is already there."""
 
+    def sources(self) -> dict[str, str]:
+        """Digests of what the stage reads; they decide, with its settings, whether to run it again."""
+        return {name: content(getattr(self, name)) for name in self.READS if getattr(self, name) is not None}
+
     def settings(self) -> dict[str, Any]:
         """The fields that shape the result, `optional` and `when` left out."""
         held = dataclasses.asdict(self)
@@ -52,12 +56,16 @@ class Stage(ABC):
 class Render(Stage):
     """Simulate and render streets into a Dataset. `recipe`: a scene recipe (YAML)."""
 
-    READS = ("recipe",)
     recipe: str
     split: Literal["train", "dev", "test"] = "test"
     count: int | None = None  # scenes, or drives; None: as many as the recipe says
     preset: Literal["draft", "demo", "quality"] = "demo"
     mode: Literal["frames", "twins", "drives"] = "frames"
+
+    def sources(self) -> dict[str, str]:
+        from pacenote.scenes.recipe import SceneRecipe
+
+        return {"recipe": SceneRecipe.load(self.recipe).digest}  # covers the networks and logs that it names
 
     def run(self, out: Path, context: Context) -> None:
         from pacenote.render.pipeline import render_dataset
@@ -139,6 +147,40 @@ class Advise(Stage):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Watch(Stage):
+    """Advise along a clip: `overlay.mp4` and `answers.jsonl`. `seconds` takes the beginning of a longer clip."""
+
+    READS = ("model", "clip", "speed_log")
+    model: str
+    clip: str
+    speed_log: str | None = None  # CSV: t_s and v_kmh, v_ms or speed_mph
+    seconds: float | None = None
+    every: int | None = None  # frames; None: about four answers a second
+    question: str | None = None
+    device: str = "auto"
+
+    def run(self, out: Path, context: Context) -> None:
+        from pacenote.drives.speed_log import read_speed_log
+        from pacenote.evaluate.source import QUESTION
+        from pacenote.evaluate.suite import load_model
+        from pacenote.recipes.clips import cut
+        from pacenote.serve.watch import WatchSettings, watch
+
+        clip = Path(self.clip) if self.seconds is None else cut(Path(self.clip), self.seconds, out / "clip.mp4")
+        log = read_speed_log(Path(self.speed_log)) if self.speed_log else None
+        settings = WatchSettings(every=self.every, question=self.question or QUESTION)
+        watch(
+            load_model(self.model, self.device), clip, out / "overlay.mp4", settings,
+            log=log, json=out / "answers.jsonl",
+        )  # fmt: skip
+
+    def show(self, page: Page, out: Path) -> None:
+        from pacenote.recipes.show import show_overlay
+
+        show_overlay(page, out)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report(Stage):
     """The page of the run: `report.html` in the run's directory. One is made in any case; this sets its words."""
 
@@ -156,6 +198,7 @@ KINDS: dict[str, type[Stage]] = {
     "render": Render,
     "evaluate": Evaluate,
     "advise": Advise,
+    "watch": Watch,
     "report": Report,
 }
 

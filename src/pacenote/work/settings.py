@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
@@ -55,11 +55,8 @@ def build(kind: type[T], held: Any, place: str) -> T:
         raise InputError(f"{place}: must be a mapping of settings (key: value)")
     hints = get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}  # type: ignore[arg-type]
-    values = {}
-    for key, value in held.items():
-        if key not in fields:
-            raise unknown(place, key, tuple(fields))
-        values[str(key)] = convert(hints[key], value, f"{place}: {key}")
+    check_keys(kind, held, place)
+    values = {str(key): convert(hints[key], value, f"{place}: {key}") for key, value in held.items()}
     for name, field in fields.items():
         needed = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if needed and name not in values:
@@ -68,6 +65,14 @@ def build(kind: type[T], held: Any, place: str) -> T:
         return kind(**values)
     except ValueError as error:
         raise InputError(f"{place}: {error}") from None
+
+
+def check_keys(kind: type[Any], keys: Iterable[Any], place: str) -> None:
+    """InputError for the first of `keys` that is no field of the dataclass `kind`; it names the nearest."""
+    names = [field.name for field in dataclasses.fields(kind) if field.init]
+    for key in keys:
+        if key not in names:
+            raise unknown(place, key, names)
 
 
 def convert(hint: Any, value: Any, place: str) -> Any:
