@@ -189,7 +189,7 @@ def _from_hub(name: str) -> Path:
         return Path(snapshot_download(name, repo_type="dataset"))
     except Exception as error:  # noqa: BLE001 - the hub client raises a dozen kinds: offline, gated, unknown, bad name
         reason = str(error).strip().splitlines()[0][:160] or type(error).__name__
-        raise InputError(f"{name}: no such directory, and the hub does not give it ({reason}); give a dataset's directory") from None
+        raise InputError(f"{name}: no such directory, and the hub has none ({reason}); give a directory") from None
 
 
 class DatasetWriter:
