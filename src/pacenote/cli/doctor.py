@@ -146,14 +146,26 @@ def _sumo() -> Iterator[Finding]:
 
 def _blender() -> Iterator[Finding]:
     from pacenote.errors import PacenoteError
-    from pacenote.render import worker
+    from pacenote.render.worker import find_blender
 
     try:
-        detail = worker.probe()
+        program = find_blender()[0]
     except PacenoteError as error:
         yield Finding("blender", "missing", str(error))
         return
-    yield Finding("blender", "ok", detail)
+    is_python = "python" in Path(program).name
+    ask = ["-c", "import bpy; print('bpy', bpy.app.version_string)"] if is_python else ["--version"]
+    said = subprocess.run(
+        [program, *ask], capture_output=True, text=True, timeout=120, env=os.environ | {"PYTHONPATH": ""}
+    )
+    if said.returncode:
+        line = (said.stderr.strip().splitlines() or ["no message"])[-1]
+        yield Finding("blender", "missing", f"{program} does not start: {line}", "make setup installs what it links to")
+        return
+    version = next(
+        (line for line in said.stdout.splitlines() if line.startswith(("bpy", "Blender"))), "unknown version"
+    )
+    yield Finding("blender", "ok", f"{version} ({program})")
 
 
 def _video() -> Iterator[Finding]:
