@@ -205,6 +205,7 @@ def test_killed_finish_continues(make_dataset: Make, tmp_path: Path) -> None:
     path = make_dataset([("train", sample(i)) for i in range(9)], shard_rows=3)
     (path / ".parts").mkdir()
     (path / ".parts" / "card.json").write_text('{"recipe": "r", "seed": 0}')
+    (path / ".parts" / ".train-00003.99.partial.parquet").write_bytes(b"PAR1 half a shard")
     (path / shard_name("train", 2, 3)).rename(path / ".parts" / "train-00002.parquet")
     for name in ("dataset.json", "README.md", "rejected.parquet"):
         (path / name).unlink()
@@ -212,6 +213,7 @@ def test_killed_finish_continues(make_dataset: Make, tmp_path: Path) -> None:
         for i in range(9):
             writer.add(sample(i))
     assert Dataset.open(path).column("id") == [f"scene-{i:05d}" for i in range(9)]
+    assert not (path / ".parts").exists()
 
 
 def test_writer_refuses_a_foreign_directory(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from pacenote.data.shards import (
 )
 from pacenote.errors import InputError
 from pacenote.work import atomic, prepare_out, read_json, write_json, write_text
+from pacenote.work.files import remove
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -264,9 +265,7 @@ class DatasetWriter:
                     file.rename(final)
                     shards[index] = final
         finish_dataset(self.path, self.card, self._rejected)
-        (self._parts / "card.json").unlink(missing_ok=True)
-        if self._parts.is_dir():
-            self._parts.rmdir()
+        remove(self._parts)  # also half-written files of a killed run
         return Dataset.open(self.path)
 
     def _flush(self, split: str) -> None:
