@@ -158,7 +158,7 @@ def test_the_index_digest_tells_one_pixel() -> None:
 
 
 def test_intrinsics() -> None:
-    held = intrinsics(Camera(1, 2, 1.5, 0.3, fov=90.0))
+    held = intrinsics(Camera(1, 2, 1.5, 0.3, fov=90.0), 672, 378)
     assert held["fx"] == pytest.approx(336)
     assert held["cx"] == 336
     assert held["yaw"] == 0.3

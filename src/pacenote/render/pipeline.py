@@ -129,18 +129,18 @@ def render_dataset(
 
 # --- one shard, in whichever process works ---------------------------------------------------------------------------
 
-_renderers: dict[str, Renderer] = {}  # one a process and preset, alive until the process ends
+_renderers: list[Renderer] = []  # this process's one, alive until the process ends
 
 
-def _renderer(preset: str) -> Renderer:
-    if preset not in _renderers:
+def _renderer() -> Renderer:
+    if not _renderers:
         import atexit
 
         from pacenote.render.worker import Renderer
 
-        _renderers[preset] = renderer = Renderer(preset=preset)
-        atexit.register(renderer.close)
-    return _renderers[preset]
+        _renderers.append(Renderer())
+        atexit.register(_renderers[0].close)
+    return _renderers[0]
 
 
 def render_shard(shard: Shard, partial: Path) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def shoot(scene: Scene, preset: str, spend: Callable[[str, float], None]) -> tup
     from pacenote.render.finish import finish
 
     started = time.perf_counter()
-    raw = _renderer(preset).render(scene)
+    raw = _renderer().render(scene, preset)
     rendered = time.perf_counter()
     finished = finish(raw, scene)
     spend("render", rendered - started)
@@ -261,7 +261,7 @@ def to_sample(scene: Scene, labelled: Labelled, picture: Picture, order: Order, 
         speed_mps=facts.ego_speed_mps,
         accel_mps2=facts.ego_accel_mps2,
         yaw_rate=facts.ego_yaw_rate,
-        camera=intrinsics(scene.camera),
+        camera=intrinsics(scene.camera, *picture.size()),
         licence=LICENCE,
         provenance={
             "truth": "rules over passes",
@@ -290,16 +290,12 @@ def encode(frame: NDArray[np.uint8], name: str, quality: int) -> Picture:
     return Picture(buffer.getvalue(), f"{name}.jpg")
 
 
-def intrinsics(camera: Camera) -> dict[str, float]:
-    """The columns of `data.schema.CAMERA`: a pinhole with square pixels, then its pose in the scene's frame."""
-    focal = camera.width / 2 / math.tan(math.radians(camera.fov) / 2)
-    held = dataclasses.asdict(camera)
-    return {name: float(held[name]) for name in ("width", "height", "k1", "x", "y", "z", "yaw", "pitch", "roll")} | {
-        "fx": focal,
-        "fy": focal,
-        "cx": camera.width / 2,
-        "cy": camera.height / 2,
-    }
+def intrinsics(camera: Camera, width: int, height: int) -> dict[str, float]:
+    """The columns of `data.schema.CAMERA` for a frame of that size: a pinhole with square pixels, then its pose."""
+    focal = width / 2 / math.tan(math.radians(camera.fov) / 2)
+    pose = {name: float(getattr(camera, name)) for name in ("k1", "x", "y", "z", "yaw", "pitch", "roll")}
+    size = {"width": float(width), "height": float(height), "cx": width / 2, "cy": height / 2}
+    return pose | size | {"fx": focal, "fy": focal}
 
 
 def halve(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
