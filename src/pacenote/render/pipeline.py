@@ -175,17 +175,11 @@ def render_shard(shard: Shard, partial: Path) -> dict[str, Any]:
 
 def scenes(order: Order) -> Iterator[tuple[str, Scene | str]]:
     """(id, scene) of an order; in place of the scene the reason where none could be made."""
-    from pacenote.scenes.make import make_drive, make_scene, make_twins
-
+    make = scene_maker(order.mode)
     for index in range(order.start, order.start + order.count):
         name = f"{order.recipe.name}-{order.recipe.split}-{index:06d}"
         try:
-            if order.mode == "drives":
-                made: Any = make_drive(order.recipe, index)
-            elif order.mode == "twins":
-                made = make_twins(order.recipe, index)
-            else:
-                made = make_scene(order.recipe, index)
+            made = make(order.recipe, index)
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001 - as above
@@ -193,6 +187,13 @@ def scenes(order: Order) -> Iterator[tuple[str, Scene | str]]:
             continue
         for scene in made if isinstance(made, (list, tuple)) else (made,):
             yield (scene.id, scene) if isinstance(scene, Scene) else (name, str(scene.reason))
+
+
+def scene_maker(mode: str) -> Callable[[SceneRecipe, int], Any]:
+    """What makes an index of that mode: one Scene, several, or an object with the `reason` why there is none."""
+    from pacenote.scenes import make
+
+    return make.make_scene
 
 
 def shoot(scene: Scene, preset: str, spend: Callable[[str, float], None]) -> tuple[NDArray[np.uint8], Passes]:
