@@ -206,9 +206,9 @@ def test_a_crossing_beside_our_route_is_unknown() -> None:
 
 
 def test_the_limit_is_a_legible_sign_the_context_or_the_default() -> None:
-    for height, speed in ((30, 30), (4, 50), (10, None)):
+    for size, speed in ((30, 30), (4, 50), (14, None)):
         street = Street(Facts(limit_kmh=30, limit_sources=(60,)))
-        street.thing(60, "speed_sign", 20, height, on_road=False, text="30")
+        street.thing(60, "speed_sign", size, 60, on_road=False, text="30")
         assert labelled(street).truth.speed_kmh == speed
     street = Street(Facts(limit_kmh=80, limit_in_context=True))
     assert labelled(street).truth.speed_kmh == 80

@@ -94,8 +94,8 @@ class Gates:
     zebra_height_px: float = 4.0
     zebra_negligible_px: int = 8
 
-    sign_px: float = 16.0  # height of a limit sign from which its number can be read
-    sign_absent_px: float = 7.0  # below this nobody reads it
+    sign_px: float = 18.0  # width of a limit sign from which its number can be read
+    sign_absent_px: float = 10.0  # below this nobody reads it
     number_px: float = 12.0  # the same for a number painted on the road
     number_absent_px: float = 5.0
     scenery_px: int = 80  # pixels from which a vehicle is worth a box
@@ -171,9 +171,11 @@ class View:
         return Observed(id, len(positions), visible, box, box[3] - box[1], distance, self.contrast(positions))
 
     def contrast(self, positions: NDArray[np.intp]) -> float:
-        """CIELAB distance of the object's more distinct pixels (upper quartile) from the mean of a ring around it.
+        """CIELAB difference between the object and a ring around it, beyond the grain of the picture.
 
-        The ring starts 2 px outside, because the object's own edge and glow are mixed into the first pixel.
+        The larger of two: the distance of the mean colours (a plain object), and how much farther the object's more
+        distinct pixels (upper quartile) lie from the ring's mean than the ring's own do (a striped one). The ring
+        starts 2 px outside, because the object's edge and glow are mixed into the first pixel.
         """
         x0, y0, x1, y1 = self.box(positions)
         reach = 4 + int(min(12.0, 0.4 * min(x1 - x0, y1 - y0)))
@@ -182,8 +184,10 @@ class View:
         if not ring.any():
             return 0.0
         patch = self.lab[rows, columns]
-        distance = np.linalg.norm(patch[mask] - patch[ring].mean(0), axis=1)
-        return float(np.percentile(distance, 75))
+        mean = patch[ring].mean(0)
+        apart = float(np.linalg.norm(patch[mask].mean(0) - mean))
+        inside, outside = (np.linalg.norm(patch[part] - mean, axis=1) for part in (mask, ring))
+        return max(apart, float(np.percentile(inside, 75) - np.percentile(outside, 75)))
 
     def lens_colour(self, positions: NDArray[np.intp], gates: Gates) -> str:
         """The colour that a lens shows in the frame: red, yellow, green, or "" where it is too pale to tell.
@@ -309,12 +313,14 @@ def gate_limit(view: View, id: int, painted: bool, gates: Gates) -> tuple[Observ
     """Whether the number of a limit sign (or one painted on the road) can be read."""
     seen = view.observe(id)
     least, absent = (gates.number_px, gates.number_absent_px) if painted else (gates.sign_px, gates.sign_absent_px)
-    if seen.pixels == 0 or seen.size_px < absent:
-        return seen, Verdict(False, f"{seen.size_px:.0f} px high")
-    if seen.size_px < least:
-        return seen, Verdict(None, f"{seen.size_px:.0f} px high < {least:.0f} px")
+    size = seen.size_px if painted else seen.box[2] - seen.box[0]  # a sign's height includes its pole
+    side = "high" if painted else "wide"
+    if seen.pixels == 0 or size < absent:
+        return seen, Verdict(False, f"{size:.0f} px {side}")
+    if size < least:
+        return seen, Verdict(None, f"{size:.0f} px {side} < {least:.0f} px")
     if seen.visible < gates.visible:
         return seen, Verdict(None, f"visible {seen.visible:.2f} < {gates.visible}")
     if seen.contrast < gates.contrast:
         return seen, Verdict(None, f"contrast {seen.contrast:.1f} < {gates.contrast}")
-    return seen, Verdict(True, f"{seen.size_px:.0f} px high")
+    return seen, Verdict(True, f"{size:.0f} px {side}")
