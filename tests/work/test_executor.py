@@ -110,6 +110,19 @@ def test_other_settings_are_never_mixed_in(tmp_path: Path) -> None:
         run_shards(square, [Shard("a", 2)], tmp_path)
 
 
+def test_ray_gives_the_same_results(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="the ray extra is not installed")
+    results = run_shards(square, shards(4), tmp_path, ray="local")
+    assert [r.path.read_text() for r in results] == ["0", "1", "4", "9"]
+
+
+def test_a_ray_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="the ray extra is not installed")
+    for address, line in (("127.0.0.1:1", "no cluster answers"), ("nonsense", "host:port")):
+        with pytest.raises(InputError, match=line):
+            run_shards(square, shards(1), tmp_path, ray=address)
+
+
 SCRIPT = """
 import sys
 from pathlib import Path

@@ -250,6 +250,21 @@ def _stop(slots: Sequence[_Slot]) -> None:
 # --- Ray ---------------------------------------------------------------------------------------------------------
 
 
+def _reachable(address: str) -> None:
+    """InputError when nothing listens at host:port; Ray itself would wait for minutes and then abort the process."""
+    import socket
+
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        if address in ("auto", "local"):
+            return
+        raise InputError(f"--ray {address}: give auto, local or host:port")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        raise InputError(f"--ray {address}: no cluster answers there ({error.strerror or error})") from None
+
+
 def _on_ray(
     function: ShardFunction, todo: Sequence[Shard], out: Path, address: str, retries: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -257,6 +272,7 @@ def _on_ray(
         import ray
     except ImportError:
         raise InputError("--ray needs the ray package: pip install 'pacenote[ray]'") from None
+    _reachable(address)
     try:
         ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
