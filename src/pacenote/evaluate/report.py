@@ -81,8 +81,8 @@ def _sections(figures: Mapping[str, Any]) -> list[Section]:
     )
     if tables.one_sided(figures, "obstacles"):
         note += (
-            " No frame is known to be free of every obstacle, so Obstacles and the Average have no false alarms to count:"
-            " read Cones instead."
+            " No frame is known to be free of every obstacle, so Obstacles and the Average have no false alarms to"
+            " count: read Cones instead."
         )
     found.append(("Scores", note, *tables.main_table(figures)))
     columns, kinds = tables.kind_table(figures)
