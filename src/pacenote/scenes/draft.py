@@ -22,13 +22,13 @@ PAINTS: tuple[Colour, ...] = (
     (0.75, 0.75, 0.74), (0.02, 0.02, 0.025), (0.30, 0.31, 0.33), (0.10, 0.10, 0.11), (0.42, 0.02, 0.02), (0.02, 0.05, 0.22),
     (0.55, 0.53, 0.48), (0.04, 0.12, 0.07), (0.60, 0.16, 0.02), (0.55, 0.38, 0.02), (0.16, 0.22, 0.32), (0.20, 0.09, 0.04),
 )  # fmt: skip
+_SHARES = np.cumsum(np.array([5, 4, 4, 3, 2, 2, 2, 1, 1, 1, 1.5, 1.0]) / 27.5)
 
 
 def paint(rng: np.random.Generator) -> Colour:
     """A car colour: mostly white, black and greys, some red and orange ones that a cone could be taken for."""
-    weights = np.array([5, 4, 4, 3, 2, 2, 2, 1, 1, 1, 1.5, 1.0])
-    base = PAINTS[int(rng.choice(len(PAINTS), p=weights / weights.sum()))]
-    return tuple(round(float(np.clip(c * rng.uniform(0.8, 1.2), 0, 1)), 3) for c in base)  # type: ignore[return-value]
+    base = PAINTS[int(np.searchsorted(_SHARES, rng.random()))]
+    return tuple(round(min(c * float(f), 1.0), 3) for c, f in zip(base, rng.uniform(0.8, 1.2, 3), strict=True))  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,12 @@ class Sight:
         return whole if isinstance(whole, Polygon) else whole.convex_hull
 
 
+def _circle(shape: Polygon) -> tuple[float, float, float]:
+    """A circle about a polygon: x, y, radius."""
+    x0, y0, x1, y1 = shape.bounds
+    return (x0 + x1) / 2, (y0 + y1) / 2, math.hypot(x1 - x0, y1 - y0) / 2
+
+
 @dataclass
 class Draft:
     """Mutable working state. `road`, `paved`: the carriageway and all paving near the cameras."""
@@ -90,18 +96,15 @@ class Draft:
 
     def free(self, shape: Polygon, gap: float = 0.0) -> bool:
         """Whether a footprint keeps `gap` metres from everything placed so far."""
-        centre = shape.centroid
-        radius = math.hypot(*(np.array(shape.exterior.coords[0]) - np.array([centre.x, centre.y]))) + gap
-        for x, y, r, other in self.taken:
-            if math.hypot(centre.x - x, centre.y - y) < radius + r and other.distance(shape) <= gap:
-                return False
-        return True
+        mx, my, radius = _circle(shape)
+        radius += gap
+        return not any(
+            (mx - x) ** 2 + (my - y) ** 2 < (radius + r) ** 2 and other.distance(shape) <= gap for x, y, r, other in self.taken
+        )
 
     def reserve(self, shape: Polygon) -> None:
         """Keep others away from a footprint."""
-        centre = shape.centroid
-        radius = math.hypot(*(np.array(shape.exterior.coords[0]) - np.array([centre.x, centre.y])))
-        self.taken.append((centre.x, centre.y, radius, shape))
+        self.taken.append((*_circle(shape), shape))
 
     def on_road(self, x: float, y: float) -> bool:
         """Whether a point lies on the carriageway."""

@@ -138,7 +138,7 @@ def compose(recipe: SceneRecipe, index: int, place: Place, wish: Wish, site: Sit
     for signal in signals:
         if signal.mount != "roof":
             draft.reserve(shapely.Point(signal.foot).buffer(0.2))
-    place_moving(draft, moving(recipe, place.traffic, moment.time, camera, where), rng("moving"), wish.occluded and bool(signals))
+    place_moving(draft, moving(recipe, place.traffic, moment.time, sight, where), rng("moving"), wish.occluded and bool(signals))
     if wish.occluder:
         occluder(draft, rng("occluder"))
     limit = moment.edge.limit_kmh

@@ -114,15 +114,14 @@ def plain_moments(streets: Streets, traffic: Traffic, wish: Wish, rng: np.random
     for k in rng.permutation(len(roads)):
         edge = roads[int(k)]
         total = length(edge.drive[0].shape)
-        fringe = not any(lane.links for lane in edge.drive)
-        junction = edge.end in streets.junctions and streets.junctions[edge.end].arms > 2
-        room = total - 5.0 if fringe or not junction else total - CLEAR_M
+        junction = edge.last in streets.junctions and streets.junctions[edge.last].arms > 2
+        room = total - (max(CLEAR_M - edge.remaining, 5.0) if junction else 5.0)
         if wish.site == "toll":
             room = total - 25.0
         if room < 25.0 or not len(steps):
             continue
         lane = choice(rng, edge.drive)
-        link = choice(rng, lane.links) if lane.links and not junction else None
+        link = choice(rng, lane.links) if lane.links else None
         yield Moment(edge, lane, link, float(choice(rng, list(steps))), {}, False, uniform(rng, 20.0, room))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -155,7 +156,7 @@ class SceneRecipe:
             raise InputError(f"recipe {self.name} has no part {split!r}; it has {', '.join(self.parts)}")
         return dataclasses.replace(self, split=split)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """12 hex digits over everything that shapes a scene, the contents of the named files included."""
         held = dataclasses.asdict(self)

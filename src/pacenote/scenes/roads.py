@@ -164,19 +164,19 @@ def build(streets: Streets, region: Polygon, rng: np.random.Generator, *, zebras
 
 
 def _median(roads: Roads, edge: Edge) -> None:
-    """A kerb island where a gap lies between the directions (drawn once, by the edge whose id comes first)."""
+    """A kerb island where a gap lies between the directions."""
     other = roads.streets.edges.get(edge.opposite)
-    if other is None or other.id < edge.id or not edge.drive or not other.drive:
+    if other is None or not edge.leads or not edge.drive or not other.drive:
         return
     inward = roads.streets.kerb
     mine = offset(edge.drive[-1].drawn, inward * edge.drive[-1].width / 2)
     theirs = offset(other.drive[-1].drawn, inward * other.drive[-1].width / 2)
-    apart = LineString(mine).distance(shapely.Point(*at(theirs, length(theirs) / 2)[:2]))
-    if apart < 0.6:
+    x, y, _ = at(mine, length(mine) / 2)
+    apart = LineString(theirs).distance(shapely.Point(x, y))
+    if not 0.6 < apart < 12.0:
         return
-    strip = shapely.make_valid(Polygon(np.vstack([mine, theirs]))).buffer(-0.12)
-    island = strip.difference(roads.streets.road)
-    roads.surface("island", island, 0.12)
+    strip = shapely.make_valid(Polygon(np.vstack([offset(mine, inward * 0.12), offset(mine, inward * (apart - 0.12))[::-1]])))
+    roads.surface("island", strip.difference(roads.streets.road), 0.12)
 
 
 def _lines(roads: Roads, edge: Edge, stop: float | None) -> None:
@@ -205,7 +205,7 @@ def _lines(roads: Roads, edge: Edge, stop: float | None) -> None:
     if other is None:
         roads.mark("line", offset(drive[-1].drawn, inward * (drive[-1].width / 2 - 0.15)), paint.line_m,
                    "yellow" if paint.centre == "yellow" else "white")  # fmt: skip
-    elif edge.id < other.id or not other.drive:
+    elif edge.leads or not other.drive:
         _centre(roads, edge, inner_edge, cut)
     if stop is not None:
         _stop_line(roads, edge, stop)

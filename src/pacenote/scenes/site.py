@@ -46,13 +46,7 @@ def _camera_at(recipe: SceneRecipe, wish: Wish, moment: Moment, along: float, rn
     """The camera over ego's lane. The mounting is drawn from the generator's present state, which is not advanced."""
     again = np.random.Generator(type(rng.bit_generator)())
     again.bit_generator.state = rng.bit_generator.state
-    return mount(recipe.camera, wish.fov, *at(moment.lane.drawn, along + _lead(moment)), again)
-
-
-def _lead(moment: Moment) -> float:
-    """How much longer the drawn lane is at its start than SUMO's."""
-    lane = moment.lane
-    return 0.0 if np.allclose(lane.drawn[0], lane.shape[0]) else float(np.hypot(*(lane.shape[0] - lane.drawn[0])))
+    return mount(recipe.camera, wish.fov, *at(moment.lane.path, along + moment.lane.lead), again)
 
 
 def wanted_px(recipe: SceneRecipe, wish: Wish, arrows: bool) -> float:
@@ -80,7 +74,7 @@ def back_off(recipe: SceneRecipe, wish: Wish, moment: Moment, heads: list[Signal
         ideal = head.lens_m * focal / want - beyond
         for away in (ideal, ideal * 1.15, ideal * 0.87):
             away = min(max(away, nearest), farthest)
-            if stop_at - away < (-_lead(moment) + 4 if _lead(moment) else 2.0):
+            if stop_at - away < 3.0 - moment.lane.lead:
                 continue
             camera = _camera_at(recipe, wish, moment, stop_at - away, rng)
             shown = max(lens_px(camera, s) for s in own)
@@ -130,13 +124,13 @@ def junction_site(recipe: SceneRecipe, streets: Streets, traffic: Traffic, wish:
     else:
         least = 4.0
         stop_m = min(math.exp(uniform(rng, math.log(least), math.log(36.0))), 36.0)
-        if stop_at - stop_m < 2:
+        if stop_at - stop_m < 3.0 - lane.lead:
             return None
         camera = _camera_at(recipe, wish, moment, stop_at - stop_m, rng)
     route = route_line(streets, lane, link)
     onward = streets.lanes[link.to].edge if link else ""
     own = [c.id for c in real] + [c.id for c in streets.crossings if c.junction == edge.end and onward in c.edges]
-    return Site(moment, camera, route, stop_at - stop_m, stop_m, tuple(signals), stops, zebras, extra,
+    return Site(moment, camera, route, lane.lead + stop_at - stop_m, stop_m, tuple(signals), stops, zebras, extra,
                 tuple(dict.fromkeys([*(own if marked else []), *extra])), width)  # fmt: skip
 
 
@@ -169,11 +163,11 @@ def street_site(recipe: SceneRecipe, streets: Streets, wish: Wish, moment: Momen
         stop_m = away
     else:
         away = math.exp(uniform(rng, math.log(5.0), math.log(40.0)))
+        if moment.reach - away < 3.0 - lane.lead:
+            return None
         stop_m = away if stops else None
         camera = _camera_at(recipe, wish, moment, moment.reach - away, rng)
     route = route_line(streets, lane, moment.link)
-    if _lead(moment) or not any(k.links for k in edge.drive):
-        route = _longer(lane.drawn, route)
     start = _along(route, camera.x, camera.y)
     return Site(moment, camera, route, start, stop_m, tuple(signals), stops, frozenset(), extra, tuple(extra), width)
 
@@ -187,10 +181,6 @@ def _along(line: Line, x: float, y: float) -> float:
     from pacenote.scenes.geometry import project
 
     return project(line, x, y)[0]
-
-
-def _longer(one: Line, two: Line) -> Line:
-    return one if length(one) >= length(two) else two
 
 
 def _kerbs(streets: Streets, edge, along: float) -> tuple[Line, Line, Line]:  # type: ignore[no-untyped-def]
@@ -211,7 +201,7 @@ def toll_site(recipe: SceneRecipe, streets: Streets, wish: Wish, moment: Moment,
     signals = plaza_signals(plaza, lane, state, rng)  # type: ignore[arg-type]
     stop_at = plaza.booths_m - plaza.roof_long / 2 - 4.0
     if wish.light != "none":
-        found = back_off(recipe, wish, moment, signals, stop_at, stop_at - 4.0, rng)
+        found = back_off(recipe, wish, moment, signals, stop_at, stop_at + 20.0, rng)
         if found is None:
             return None
         camera, away = found
@@ -219,7 +209,7 @@ def toll_site(recipe: SceneRecipe, streets: Streets, wish: Wish, moment: Moment,
         away = uniform(rng, 8.0, stop_at - 4.0)
         camera = _camera_at(recipe, wish, moment, stop_at - away, rng)
     route = route_line(streets, lane, moment.link)
-    return Site(moment, camera, route, stop_at - away, away, tuple(signals), {}, plaza=plaza)
+    return Site(moment, camera, route, lane.lead + stop_at - away, away, tuple(signals), {}, plaza=plaza)
 
 
 def make_site(recipe: SceneRecipe, streets: Streets, traffic: Traffic, wish: Wish, moment: Moment,

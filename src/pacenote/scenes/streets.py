@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +36,9 @@ class Link:
 
 @dataclass(frozen=True)
 class Lane:
-    """`shape` is the centreline as SUMO has it; `drawn` is the same, prolonged where the road leaves the network."""
+    """`shape` is the centreline as SUMO has it; `drawn` is the same, prolonged where the road leaves the network.
+    `path` is the way that leads to its end: `drawn`, after the lane before it where a street is split for turn lanes;
+    `lead` is how much longer than `shape` it is at its start."""
 
     id: str
     edge: str
@@ -45,15 +47,24 @@ class Lane:
     drawn: Line
     width: float
     links: tuple[Link, ...] = ()
+    path: Line = field(default_factory=lambda: np.zeros((0, 2)))
+    lead: float = 0.0
 
 
 @dataclass(frozen=True)
 class Edge:
-    """One direction of a street; `lanes` from the kerb (index 0) to the centre. `left`: boundary to the opposite side."""
+    """One direction of a street, or a piece of it where turn lanes begin; `lanes` from the kerb (index 0) to the centre.
+
+    `start`, `end`: nodes of this piece; `first`, `last`: of the whole street. `remaining`: metres of street after this
+    piece. `leads`: this direction draws what both share. `opposite`: the facing piece, "" on a one-way road."""
 
     id: str
     start: str
     end: str
+    first: str
+    last: str
+    remaining: float
+    leads: bool
     road_class: RoadClass
     limit_kmh: int
     lanes: tuple[Lane, ...]
@@ -176,16 +187,18 @@ def load_streets(path: Path) -> Streets:
     raw = [e for e in net.getEdges() if e.getFunction() == "" and not e.getID().startswith(":")]
     inner = {lane.getID(): np.array(lane.getShape(), float)[:, :2]
              for e in net.getEdges() if e.getFunction() == "internal" for lane in e.getLanes()}  # fmt: skip
+    ends = _street_ends(raw)
     neighbours: dict[str, set[str]] = {}
-    for e in raw:
-        a, b = e.getFromNode().getID(), e.getToNode().getID()
+    for a, b, _ in ends.values():
         neighbours.setdefault(a, set()).add(b)
         neighbours.setdefault(b, set()).add(a)
     edges: dict[str, Edge] = {}
     lanes: dict[str, Lane] = {}
     for e in raw:
-        a, b = e.getFromNode().getID(), e.getToNode().getID()
-        fringe_start, fringe_end = len(neighbours[a]) < 2, len(neighbours[b]) < 2
+        first, last, remaining = ends[e.getID()]
+        start, end = e.getFromNode().getID(), e.getToNode().getID()
+        before = len(neighbours[first]) < 2 and start == first
+        after = len(neighbours[last]) < 2 and end == last
         limit = int(5 * round(e.getSpeed() * 3.6 / 5))
         road_class = _road_class(e.getType() or "", limit, len(e.getLanes()))
         made = []
@@ -201,12 +214,17 @@ def load_streets(path: Path) -> Streets:
                     via = onward[0] if onward else ""
                 if movement is not None and c.getToLane().allows("passenger"):
                     links.append(Link(c.getToLane().getID(), tuple(chain), movement, c.getTLSID() or "", c.getTLLinkIndex()))
-            drawn = _prolong(shape, fringe_start, fringe_end)
-            one = Lane(lane.getID(), e.getID(), _lane_kind(lane, road_class), shape, drawn, lane.getWidth(), tuple(links))
+            drawn = _prolong(shape, before, after)
+            lead = BEYOND_M if before else 0.0
+            one = Lane(lane.getID(), e.getID(), _lane_kind(lane, road_class), shape, drawn, lane.getWidth(), tuple(links), drawn, lead)
             made.append(one)
             lanes[one.id] = one
-        back = sorted(o.getID() for o in raw if o.getFromNode().getID() == b and o.getToNode().getID() == a)
-        edges[e.getID()] = Edge(e.getID(), a, b, road_class, limit, tuple(made), back[0] if back else "")
+        back = [o for o in raw if ends[o.getID()][:2] == (last, first)]
+        middle = np.array(at(made[-1].shape, length(made[-1].shape) / 2)[:2])
+        facing = min(back, key=lambda o: (round(_apart(o, middle), 1), o.getID())).getID() if back else ""
+        leads = not back or first < last
+        edges[e.getID()] = Edge(e.getID(), start, end, first, last, remaining, leads, road_class, limit, tuple(made), facing)
+    _join_split(edges, lanes)
     if not any(lane.kind == "drive" for lane in lanes.values()):
         raise InputError(f"{path}: the network has no lane for cars; import a map with streets")
     crossings, corners = [], []
@@ -222,15 +240,16 @@ def load_streets(path: Path) -> Streets:
                 corners.append(shapely.make_valid(Polygon(ring)))
     walked = unary_union([*corners, *(_band([lane], False) for lane in lanes.values() if lane.kind == "sidewalk")])
     junctions = {}
+    pieces = {e.start for e in edges.values()}
     for node in net.getNodes():
         shape = np.array([p[:2] for p in node.getShape()] or np.zeros((0, 2)), float)
-        if len(shape) > 2 and node.getID() in neighbours:
+        if len(shape) > 2 and (node.getID() in neighbours or node.getID() in pieces):
             ground = shapely.make_valid(Polygon(shape)).buffer(0.02).difference(walked)
             parts = sorted(getattr(ground, "geoms", [ground]), key=lambda p: -p.area)
             x, y = node.getCoord()[:2]
             if parts and isinstance(parts[0], Polygon) and parts[0].area > 1:
                 junctions[node.getID()] = Junction(
-                    node.getID(), x, y, node.getType(), len(neighbours[node.getID()]), Polygon(parts[0].exterior)
+                    node.getID(), x, y, node.getType(), len(neighbours.get(node.getID(), "ab")), Polygon(parts[0].exterior)
                 )
     # per edge, neighbouring carriageway lanes as one band
     bands = [_band([lane for lane in e.lanes if lane.kind != "sidewalk"]) for e in edges.values()
@@ -247,6 +266,63 @@ def load_streets(path: Path) -> Streets:
                    road, unary_union([road, *walks, *corners]), tuple(float(v) for v in bounds))  # type: ignore[arg-type] # fmt: skip
 
 
+def _apart(edge: Any, point: Line) -> float:
+    return float(np.hypot(*(np.array(edge.getLanes()[-1].getShape(), float)[:, :2] - point).T).min())
+
+
+def _heading(edge: Any, end: int) -> Line:
+    """Unit vector along an edge at its start (0) or its end (-1)."""
+    line = np.array(edge.getShape(), float)[:, :2]
+    step = line[1] - line[0] if end == 0 else line[-1] - line[-2]
+    return np.asarray(step / max(float(np.hypot(*step)), 1e-9))
+
+
+def _street_ends(raw: list[Any]) -> dict[str, tuple[str, str, float]]:
+    """For each edge the first and last node of its street and the metres after it: a node with one way in and one way
+    on, and no way back, only splits a street."""
+    into: dict[str, list[Any]] = {}
+    out: dict[str, list[Any]] = {}
+    for e in raw:
+        out.setdefault(e.getFromNode().getID(), []).append(e)
+        into.setdefault(e.getToNode().getID(), []).append(e)
+    split = {
+        node for node in into
+        if len(into[node]) == 1 and len(out.get(node, [])) == 1
+        and _heading(into[node][0], -1) @ _heading(out[node][0], 0) > 0
+    }  # fmt: skip
+    found = {}
+    for e in raw:
+        first, last, remaining, seen = e.getFromNode().getID(), e.getToNode().getID(), 0.0, {e.getID()}
+        while first in split and into[first][0].getID() not in seen:
+            seen.add(into[first][0].getID())
+            first = into[first][0].getFromNode().getID()
+        while last in split and out[last][0].getID() not in seen:
+            seen.add(out[last][0].getID())
+            remaining += out[last][0].getLength()
+            last = out[last][0].getToNode().getID()
+        found[e.getID()] = (first, last, remaining)
+    return found
+
+
+def _join_split(edges: dict[str, Edge], lanes: dict[str, Lane]) -> None:
+    """Give the lanes of a later piece of a street the way that leads to them."""
+    for edge in edges.values():
+        if edge.start == edge.first:
+            continue
+        before = next((e for e in edges.values() if e.end == edge.start), None)
+        if before is None or not before.drive:
+            continue
+        joined = []
+        for lane in edge.lanes:
+            source = next((k for k in before.lanes if any(link.to == lane.id for link in k.links)), before.drive[-1])
+            if lane.kind == "drive":
+                path = np.vstack([source.drawn, lane.drawn])
+                lane = replace(lane, path=path, lead=length(path) - length(lane.drawn))
+                lanes[lane.id] = lane
+            joined.append(lane)
+        edges[edge.id] = replace(edge, lanes=tuple(joined))
+
+
 def _node(crossing: str) -> str:
     """The junction of an inner edge: ":NODE_c0" -> NODE."""
     return crossing[1:].rsplit("_", 1)[0]
@@ -254,7 +330,7 @@ def _node(crossing: str) -> str:
 
 def route_line(streets: Streets, lane: Lane, link: Link | None, more: int = 3) -> Line:
     """The middle of ego's way: its lane, over the junction, and on for up to `more` further edges (straight on first)."""
-    pieces = [lane.shape]
+    pieces = [lane.path]
     seen = {lane.edge}
     while link is not None:
         pieces += [streets.inner[v] for v in link.via] + [streets.lanes[link.to].shape]

@@ -194,10 +194,10 @@ def _lamps(draft: Draft, side: Side, theme: Theme, where: Environment, rng: np.r
 
 def _greenery(draft: Draft, side: Side, theme: Theme, fast: bool, rng: np.random.Generator) -> None:
     total = length(side.line)
-    if chance(rng, 0.25 + 0.6 * theme.trees):
-        step = uniform(rng, 6, 16)
-        row = fast or not side.walk or chance(rng, 0.5)
-        out = uniform(rng, 5, 22) if fast else uniform(rng, 0.8, 2.5) if row else -(side.walk - 0.75)
+    if chance(rng, 0.3 + 0.65 * theme.trees):
+        step = uniform(rng, 5, 14)
+        beyond = fast or not side.walk or (theme.setback > 2.5 and chance(rng, 0.4))
+        out = uniform(rng, 5, 22) if fast else uniform(rng, 0.8, max(1.0, theme.setback - 1.2)) if beyond else -(side.walk - 0.75)
         s = uniform(rng, 0, step)
         while s < total:
             high = uniform(rng, 4.5, 11)
@@ -284,7 +284,7 @@ def _backdrop(draft: Draft, theme: Theme, rng: np.random.Generator) -> None:
         size = (uniform(rng, 18, 34), uniform(rng, 18, 34), uniform(rng, 18, 70))
         _try(draft, "building", x, y, camera.yaw, size, 6.0, colour=_tint(rng), style=seed32(rng) % 1000, reach=320,
              state=("tower" if size[2] > 34 else "facade",))  # fmt: skip
-    for _ in range(int(14 * theme.trees)):
+    for _ in range(int(26 * theme.trees)):
         angle, far = camera.yaw + uniform(rng, -0.8, 0.8), uniform(rng, 60, 200)
         x, y = camera.x + math.cos(angle) * far, camera.y + math.sin(angle) * far
         high = uniform(rng, 6, 13)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from shapely.geometry import LineString
 
-from pacenote.scenes.draft import FIRST_ID, Draft, paint
+from pacenote.scenes.draft import FIRST_ID, Draft, Sight, paint
 from pacenote.scenes.geometry import at, box, direction, left_of, length, turn
 from pacenote.scenes.recipe import SceneRecipe
 from pacenote.scenes.scene import Camera, Environment, Thing
@@ -23,12 +24,15 @@ def vehicle_size(kind: str, rng: np.random.Generator) -> tuple[float, float, flo
     return long * uniform(rng, 0.93, 1.04), wide * uniform(rng, 0.96, 1.05), high * uniform(rng, 0.95, 1.12)
 
 
-def moving(recipe: SceneRecipe, traffic: Traffic, time: float, camera: Camera, where: Environment) -> list[Thing]:
-    """The simulated vehicles at a time. A vehicle keeps its looks and its id over the frames of a drive."""
+def moving(recipe: SceneRecipe, traffic: Traffic, time: float, sight: Sight, where: Environment) -> list[Thing]:
+    """The simulated vehicles in sight at a time. A vehicle keeps its looks and its id over the frames of a drive."""
+    camera = sight.cameras[0]
     made = []
     before = {int(traffic.who[r]): float(traffic.speed[r]) for r in traffic.rows(time - 1.0)}
     for row in traffic.rows(time):
         who, kind = int(traffic.who[row]), traffic.kinds[int(traffic.kind[row])]
+        if not sight.sees(float(traffic.x[row]), float(traffic.y[row]), SIZES[kind][0]):
+            continue
         rng = stream(recipe.digest, who, "vehicle " + traffic.names[who])
         size = vehicle_size(kind, rng)
         yaw = float(traffic.yaw[row])
@@ -106,10 +110,11 @@ def _extra(draft: Draft, kind: str, x: float, y: float, yaw: float, rng: np.rand
 
 def parked(draft: Draft, streets: Streets, share: float, rng: np.random.Generator) -> None:
     """Cars in parking lanes, with gaps, none near a junction; a few half on the verge of quiet streets without one."""
+    near = draft.sight.region()
     for edge in streets.edges.values():
         lane = next((k for k in edge.lanes if k.kind == "parking"), None)
         filled = min(1.0, share * uniform(rng, 0.3, 1.7))
-        if lane is None:
+        if lane is None or not near.intersects(LineString(lane.shape)):
             continue
         total, s = length(lane.shape), 9.0 + uniform(rng, 0, 6)
         while s < total - 13:
@@ -117,8 +122,8 @@ def parked(draft: Draft, streets: Streets, share: float, rng: np.random.Generato
             size = vehicle_size(kind, rng)
             step = size[0] + uniform(rng, 0.7, 1.8)
             x, y, yaw = at(lane.shape, s + size[0] / 2)
-            use, style, colour, flip = chance(rng, filled), seed32(rng) % 1000, paint(rng), chance(rng, 0.08)
-            shift = float(rng.normal(0, 0.08))
+            use, style, flip = chance(rng, filled), seed32(rng) % 1000, chance(rng, 0.08)
+            shift, colour = float(rng.normal(0, 0.08)), paint(rng) if use else (0.5, 0.5, 0.5)
             if use and draft.sight.sees(x, y, 2.5, 110.0):
                 side = left_of(yaw) * shift
                 x, y, yaw = x + float(side[0]), y + float(side[1]), yaw + float(rng.normal(0, 0.02)) + (math.pi if flip else 0)
