@@ -16,6 +16,8 @@ PAGE = "report.html"
 
 def write_page(run: Path, title: str = "", text: str = "") -> Path:
     """Write `report.html` of a recipe's run from what its stages left. InputError when `run` holds none."""
+    if not (run / RUN_FILE).is_file():
+        raise InputError(f"{run}: no {RUN_FILE} in it; give a directory that `pacenote run` or `evaluate` wrote")
     record = read_json(run / RUN_FILE)
     if record.get("kind") != "run":
         raise InputError(f"{run}: holds a {record.get('kind')}, not the run of a recipe")

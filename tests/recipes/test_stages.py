@@ -1,0 +1,151 @@
+"""The shipped kinds of stages, run through a recipe with a scripted model."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pacenote.cli import main
+from pacenote.errors import InputError
+from pacenote.evaluate import answers, suite
+from pacenote.recipes import load, run_recipe
+from pacenote.recipes.clips import cut
+from pacenote.recipes.stages import KINDS, Advise, Evaluate, Render
+from pacenote.work import read_json
+from tests.drives.test_clip import make_clip
+from tests.evaluate.scripted import Scripted, make_dataset, picture_of, truth_of
+
+
+class Liberal(Scripted):
+    """A scripted model that takes pictures of any size."""
+
+    def generate(self, images: Any, questions: Any, max_new_tokens: int, roles: Any = ()) -> list[str]:
+        return [self.wrong.get(own[0].getpixel((0, 0))[0]) or truth_of(1).advisory().text() for own in images]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a Dataset, photos, a clip and two models; loading them is scripted."""
+    make_dataset(tmp_path / "set")
+    (tmp_path / "photos").mkdir()
+    for number in range(6):
+        picture_of(number).save(tmp_path / "photos" / f"p{number}.png")
+    make_clip(tmp_path / "drive.mp4", frames=30, rate=10)
+    models = {"good": Scripted(tmp_path / "good"), "other": Liberal(tmp_path / "other")}
+    monkeypatch.setattr(suite, "load_model", lambda name, device="auto": models[Path(name).name])
+
+    def scored(model: Any, images: Any, questions: Any, roles: Any, count: int) -> list[tuple[list[str], list[float]]]:
+        return [([text], [-0.1]) for text in model.generate(images, questions, count)]
+
+    monkeypatch.setattr(answers, "_generate_scored", scored)
+    return tmp_path
+
+
+def recipe(place: Path) -> Path:
+    stages = {
+        "good": {"kind": "evaluate", "model": str(place / "good"), "data": str(place / "set"), "latency_frames": 2},
+        "other": {"kind": "evaluate", "model": str(place / "other"), "data": str(place / "set"), "latency_frames": 2},
+        "photos": {"kind": "advise", "model": str(place / "good"), "images": str(place / "photos"), "limit": 4},
+        "unlabelled": {"kind": "evaluate", "model": str(place / "good"), "data": str(place / "photos")},
+        "clip": {"kind": "watch", "model": str(place / "other"), "clip": str(place / "drive.mp4"), "seconds": 1},
+        "report": {"kind": "report", "title": "Both models", "text": "side by side"},
+    }
+    path = place / "r.yaml"
+    path.write_text(yaml.safe_dump({"name": "both", "stages": stages}, sort_keys=False))
+    return path
+
+
+def test_a_run_of_every_kind_ends_in_one_page(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = place / "run"
+    assert main(["run", str(recipe(place)), "--out", str(out), "--json", str(place / "ends.json")]) == 0
+    said = capsys.readouterr()
+    assert str(out / "report.html") in said.out
+    ends = read_json(place / "ends.json")["stages"]
+    assert {name: state["status"] for name, state in ends.items()} == dict.fromkeys(ends, "done")
+    page = (out / "report.html").read_text()
+    assert "Both models" in page
+    assert "Scores on set (test)" in page
+    assert "Failures, the most confident first" in page
+    assert page.count("<video") == 1
+    assert page.count("data:image/") > 12
+    assert not re.search(r"""(src|href)=["'](https?:|/|\.)""", page)
+    lines = (out / "stages" / "photos" / "advisories.jsonl").read_text().splitlines()
+    assert [Path(json.loads(line)["image"]).name for line in lines] == ["p0.png", "p1.png", "p3.png", "p4.png"]
+    good, other = (read_json(out / "stages" / name / "evaluation.json")["average"] for name in ("good", "other"))
+    assert good == 1.0 > other
+    assert main(["run", str(recipe(place)), "--out", str(out)]) == 0
+    assert capsys.readouterr().out.count("unchanged") == 5
+    (out / "report.html").unlink()
+    assert main(["report", str(out)]) == 0
+    assert (out / "report.html").is_file()
+
+
+def test_a_retrained_model_is_scored_again(place: Path) -> None:
+    out = place / "run"
+    run_recipe(load(recipe(place)), out)
+    Scripted(place / "good").retrain()
+    run_recipe(load(recipe(place)), out)
+    ends = {name: state["status"] for name, state in read_json(out / "run.json")["stages"].items()}
+    assert ends == {
+        "good": "done", "other": "unchanged", "photos": "done", "unlabelled": "done", "clip": "unchanged",
+        "report": "done",
+    }  # fmt: skip
+
+
+def test_report_compares_evaluations(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = place / "run"
+    run_recipe(load(recipe(place)), out)
+    both = [str(out / "stages" / name) for name in ("good", "other")]
+    assert main(["report", *both, "--out", str(place / "compared")]) == 0
+    assert (place / "compared" / "compare.html").is_file()
+    assert main(["report", *both]) == 2
+    assert main(["report", str(place / "photos")]) == 2
+    assert main(["report", both[0], str(place / "photos")]) == 2
+    refusals = [line for line in capsys.readouterr().err.splitlines() if line.startswith("pacenote: ")]
+    assert len(refusals) == 3
+    assert "--out" in refusals[0]
+    assert all("photos" in line for line in refusals[1:])
+
+
+def test_demo_refuses_what_is_not_there(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--photos", str(place / "absent"), "--out", str(place / "d")]) == 2
+    assert main(["demo", "--clip", str(place / "absent"), "--out", str(place / "d")]) == 2
+    assert main(["run", "demo", "--set", "photos", "--out", str(place / "d")]) == 2
+    assert main(["run", "demo", "--workers", "0", "--out", str(place / "d")]) == 2
+    assert capsys.readouterr().err.count("\n") == 4
+    assert not (place / "d").exists()
+
+
+def test_a_clip_is_cut_at_its_beginning_only_when_it_is_longer(tmp_path: Path) -> None:
+    from pacenote.drives.clip import read_clip
+
+    clip = make_clip(tmp_path / "c.mp4", frames=40, rate=10)
+    assert cut(clip, 10, tmp_path / "short.mp4") == clip
+    short = cut(clip, 1.5, tmp_path / "short.mp4")
+    assert 1.0 <= read_clip(short).seconds <= 2.0
+    (tmp_path / "bad.mp4").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"bad\.mp4"):
+        cut(tmp_path / "bad.mp4", 1, tmp_path / "x.mp4")
+
+
+def test_what_a_stage_reads_decides_its_digest(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    stage = Advise(model="owner/name", images=str(tmp_path / "a"))
+    first = stage.sources()
+    (tmp_path / "a").write_text("2")
+    assert stage.sources()["images"] != first["images"]
+    assert stage.sources()["model"] == first["model"]
+    with pytest.raises(InputError, match="no such file"):
+        Evaluate(model="owner/name", data="nothing-like-this").sources()
+    with pytest.raises(InputError, match=r"absent\.yaml"):
+        Render(recipe=str(tmp_path / "absent.yaml")).sources()
+
+
+def test_the_page_about_recipes_names_every_kind() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    assert all(f"**{kind}**" in page for kind in KINDS)
