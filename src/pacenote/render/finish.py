@@ -18,7 +18,7 @@ from pacenote.scenes.scene import Scene
 
 Image = NDArray[np.float32]
 # Camera exposure: the mean (log) luminance that the auto exposure aims at, and the gains it may use.
-_KEY = {"day": 0.17, "dusk": 0.105, "night": 0.042}
+_KEY = {"day": 0.115, "dusk": 0.085, "night": 0.036}
 _GAIN = {"day": (0.5, 4.0), "dusk": (0.8, 12.0), "night": (2.0, 34.0)}
 
 
@@ -104,10 +104,10 @@ def exposure(linear: Image, depth: NDArray[np.float32], scene: Scene, rng: np.ra
     bright = float(np.percentile(luminance, 92))
     gain = _KEY[env.time] / max(mean, 1e-4)
     if env.time == "day":  # hold the sky
-        gain = gain**0.8 * (0.85 / max(bright, 1e-3)) ** 0.2
+        gain = gain**0.62 * (0.72 / max(bright, 1e-3)) ** 0.38
     low, high = _GAIN[env.time]
     gain = float(np.clip(gain, low, high))
-    return gain * 2.0 ** (env.exposure_ev + float(rng.normal(0, 0.28)))
+    return gain * 2.0 ** (env.exposure_ev + float(rng.normal(0, 0.25)))
 
 
 def bloom(linear: Image, scene: Scene, rng: np.random.Generator) -> Image:

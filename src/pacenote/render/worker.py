@@ -43,8 +43,8 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "draft": Preset(samples=2, width=448, height=252),
-    "demo": Preset(samples=3),
+    "draft": Preset(samples=1, width=448, height=252),
+    "demo": Preset(samples=2),
     "quality": Preset(samples=24, denoise="HIGH", bounces=2, fast_gi=False, width=1280, height=720),
 }
 

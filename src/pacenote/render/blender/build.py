@@ -355,14 +355,14 @@ class Stage:
             rows.append([(x, y * half, -drop - 0.10 * (1 - i / 6) ** 2 * 0.2 - 0.13 * abs(y) ** 2.5 - 0.10 * max(i / 6 - 0.8, 0) * 2) for y in np.linspace(-1, 1, 9)])
         points = [p for row in rows for p in row]
         faces = [(r * 9 + j, (r + 1) * 9 + j, (r + 1) * 9 + j + 1, r * 9 + j + 1) for r in range(6) for j in range(8)]
-        mesh.add(points, faces, "body", (1, 1, 1), True)
         paint = [(0.01, 0.01, 0.012), (0.5, 0.5, 0.5), (0.02, 0.05, 0.12), (0.2, 0.02, 0.02), (0.12, 0.12, 0.13)][int(rng.integers(5))]
+        mesh.add(points, faces, "gloss", paint, True)
         matrix = np.eye(4)
         c, s = math.cos(camera["yaw"]), math.sin(camera["yaw"])
         matrix[:2, :2] = [[c, -s], [s, c]]
         matrix[:3, 3] = self.projector.origin
         if shape := self._fresh(mesh, "bonnet"):
-            self._add(shape, matrix, 0, paint)
+            self._add(shape, matrix, 0)
 
     def footprints(self) -> tuple[np.ndarray, np.ndarray]:
         """(triangles (n, 3, 2) in pixels, the id of each)."""

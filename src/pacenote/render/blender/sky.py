@@ -109,7 +109,7 @@ class Sky:
         }  # fmt: skip
 
 
-def lamp_lights(scene: Any, lamps: list[dict], camera: dict, night: float, limit: int = 10) -> list[Any]:
+def lamp_lights(scene: Any, lamps: list[dict], camera: dict, night: float, limit: int = 7) -> list[Any]:
     """Spot lamps for the nearest street lamps ahead of the camera. Returns the objects made."""
     made = []
     ahead = (math.cos(camera["yaw"]), math.sin(camera["yaw"]))

@@ -216,10 +216,11 @@ def shop() -> np.ndarray:
         rgb[:, i * 96 : (i + 1) * 96] *= 0.3 + 2.0 * tone
         base, top = int(rng.integers(8, 26)), 142
         inside = 0.035 + 0.02 * fbm((top - base, x1 - x0), 1.6, 40 + i)[..., None] * np.ones(3)
-        for _ in range(26):  # goods, posters, people inside
-            gx, gy = rng.integers(0, x1 - x0 - 8), rng.integers(0, top - base - 12)
-            gw, gh = rng.integers(3, 18), rng.integers(4, 30)
-            inside[gy : gy + gh, gx : gx + gw] = rng.uniform(0.02, 0.32, 3)
+        for _ in range(16):  # goods, posters, people inside, dim behind the pane
+            gx, gy = rng.integers(0, x1 - x0 - 8), int((top - base - 12) * rng.random() ** 1.7)
+            gw, gh = rng.integers(4, 26), rng.integers(4, 26)
+            tone = rng.uniform(0.02, 0.16) * (1 + 0.35 * rng.normal(size=3))
+            inside[gy : gy + gh, gx : gx + gw] = np.clip(tone, 0.01, 0.4)
         rgb[base:top, x0:x1] = inside
         alpha[base:top, x0:x1] = 1.0 if rng.random() < 0.7 else 0.5
         if rng.random() < 0.5:
