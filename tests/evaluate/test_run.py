@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pacenote.advisory import Advisory, Light
+from pacenote.data import Sample
 from pacenote.errors import InputError
 from pacenote.evaluate.predictions import FILE, PredictionFile
 from pacenote.evaluate.report import write_report
 from pacenote.evaluate.run import Evaluation, Settings, evaluate
-from pacenote.evaluate.source import open_source
+from pacenote.evaluate.source import Source, open_source
 from tests.evaluate.scripted import Scripted, make_dataset, picture_of, truth_of
 
 QUICK = Settings(batch=4, latency_frames=3, confidence=False, resamples=50)
@@ -153,6 +156,29 @@ def test_labelled_photos_are_scored_where_facts_are_known(tmp_path: Path) -> Non
     assert figures["per_kind"]["obstacles"]["cone"]["n"] == 4
     assert figures["skipped"] == 1
     write_report(evaluation)
+
+
+@given(st.integers(1, 60), st.integers(1, 70))
+def test_a_limit_spreads_over_the_set_and_keeps_twins_together(count: int, limit: int) -> None:
+    source = Source("x", "d", [sample_of(number) for number in range(count)])
+    chosen = source.indices(limit)
+    assert len(chosen) == min(limit, count)
+    assert chosen == sorted(set(chosen))
+    assert chosen[0] == 0
+    if 2 < limit < count:
+        assert chosen[-1] >= count // 2
+        halves = [index for index in chosen if index % 2 == 0 and index + 1 < count]
+        assert sum(index + 1 in chosen for index in halves) >= len(halves) - 1
+
+
+def test_rows_of_other_tasks_are_left_out() -> None:
+    tasks = ["vqa" if number % 3 else "advisory" for number in range(9)]
+    source = Source("x", "d", [sample_of(number) for number in range(9)], tasks=tasks)
+    assert [index for index, _ in source.frames()] == [0, 3, 6]
+
+
+def sample_of(number: int) -> Sample:
+    return Sample(id=f"s{number}")
 
 
 def test_a_file_or_nothing_is_no_set(tmp_path: Path) -> None:

@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pacenote.errors import InputError
 from pacenote.evaluate import advise as advising
-from pacenote.evaluate import suite, tables
+from pacenote.evaluate import paired, suite, tables
 from pacenote.evaluate.answers import Answer, ask
+from pacenote.evaluate.breakdown import Frame, score_rows
+from pacenote.evaluate.predictions import Prediction
 from pacenote.evaluate.run import Settings
 from tests.evaluate.scripted import Scripted, make_dataset, picture_of, truth_of
 
@@ -42,6 +46,11 @@ def test_models_stand_side_by_side_on_the_same_frames(tmp_path: Path, models: di
     )
     header, _, *rows = table.splitlines()
     assert header == "|  | good | constant |"
+    both = [row for row in rows if row.startswith("| Average")]
+    assert len(both) == 2
+    # The second table: the constant model's difference from the good one, with an interval below zero.
+    assert both[1].split("|")[2].strip().startswith("-")
+    assert both[1].endswith("* |")
     average = next(row for row in rows if row.startswith("| Average"))
     assert "1.000 [1.000, 1.000]" in average
     figures = json.loads((tmp_path / "j.json").read_text())
@@ -97,3 +106,30 @@ def test_advise_writes_what_was_agreed_and_passes_over_broken_pictures(
     assert "3.png" in capsys.readouterr().err
     with pytest.raises(InputError, match="empty"):
         list(advising.advise(model, [tmp_path / "3.png"]))
+
+
+@given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), min_size=4, max_size=24))
+def test_a_difference_is_the_difference_and_vanishes_for_equal_models(frames: list[tuple[int, int]]) -> None:
+    rows, others = [], {}
+    for index, (true, said) in enumerate(frames):
+        frame = Frame(index, f"f{index}", f"k{index}", "q", truth_of(true), f"scene{index // 2}")
+        text = truth_of(said).advisory()
+        rows.append((frame, Prediction(frame.key, frame.id, "", text, None, 1.0, 1)))
+        others[frame.id] = truth_of(true).advisory()
+    own = score_rows(rows, 0, 20)
+    right = score_rows([(f, Prediction(f.key, f.id, "", others[f.id], None, 1.0, 1)) for f, _ in rows], 0, 20)
+    found = paired.differences(rows, others, resamples=20)
+    for _, path in tables.ROWS:
+        if path in found and found[path]["difference"] is not None:
+            expected = tables.look(right, path) - tables.look(own, path)
+            assert found[path]["difference"] == pytest.approx(expected)
+    same = paired.differences(rows, paired.answers_by_id(rows), resamples=20)
+    assert {cell["difference"] for cell in same.values()} <= {0.0, None}
+    assert all(cell["ci"] in (None, [0.0, 0.0]) for cell in same.values())
+
+
+def test_a_missing_answer_is_named() -> None:
+    frame = Frame(0, "f0", "k0", "q", truth_of(1), "scene")
+    rows = [(frame, Prediction("k0", "f0", "", truth_of(1).advisory(), None, 1.0, 1))]
+    with pytest.raises(InputError, match="f0"):
+        paired.differences(rows, {})

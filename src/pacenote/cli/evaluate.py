@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="test", choices=("train", "dev", "test"), help="split of the Dataset (test)")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="frames a call, after the timed ones (8)")
     parser.add_argument("--latency-frames", type=int, default=50, metavar="N", help="frames timed one by one (50)")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
+    parser.add_argument("--limit", type=int, metavar="N", help="only N frames, spread over the set")
     parser.add_argument("--question", metavar="TEXT", help="ask this instead of each frame's own question")
     parser.add_argument(
         "--fit", default="auto", choices=FITS, help="how pictures are brought to the model's shape (auto)"

@@ -61,7 +61,7 @@ def _facts(figures: Mapping[str, Any]) -> str:
     if figures["skipped"]:
         lines.append(f"{figures['skipped']} pictures could not be read and were passed over.")
     if not figures["complete"]:
-        lines.append("Only the first frames of the set were run.")
+        lines.append("They are a part of the set, spread over it.")
     return " ".join(lines)
 
 

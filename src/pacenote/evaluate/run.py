@@ -36,7 +36,7 @@ class Settings:
     max_new_tokens: int = 96
     batch: int = 8
     latency_frames: int = 50
-    limit: int | None = None  # only the first frames
+    limit: int | None = None  # only so many frames, spread over the set
     confidence: bool = True
     seed: int = 0
     resamples: int = 1000
@@ -118,7 +118,7 @@ def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Set
             "seed": settings.seed,
             "resamples": settings.resamples,
         },
-        "complete": settings.limit is None,
+        "complete": settings.limit is None or len(source.indices()) <= settings.limit,
     }
     write_json(run.path / FIGURES, figures)
     return Evaluation(figures, rows, run.path, source, timed)
@@ -173,12 +173,11 @@ def _predict(model: "Model", source: Source, store: PredictionFile, settings: Se
         timed += batch == 1
         waiting.clear()
 
-    total = min(len(source.samples), settings.limit or len(source.samples))
-    for number, (index, sample) in enumerate(progress(source.frames(), f"evaluate {source.name}", total)):
-        if settings.limit is not None and number >= settings.limit:
-            break
-        question = _question(sample, settings)
+    chosen = source.indices(settings.limit)
+    for index in progress(chosen, f"evaluate {source.name}"):
         try:
+            sample = source.samples[index]
+            question = _question(sample, settings)
             frame = _frame(index, sample, question, settings.fit, size, limit)
             known = store.found.get(frame.key)
             if known is not None:
@@ -212,6 +211,8 @@ def fitted(sample: Sample, size: tuple[int, int] | None, fit: Fit) -> "list[Imag
 def _frame(
     index: int, sample: Sample, question: str, fit: Fit, size: tuple[int, int] | None, limit: int | None
 ) -> Frame:
+    if not sample.images:
+        raise InputError(f"sample {sample.id}: it has no picture")
     picture = hashlib.sha256(b"".join(p.bytes for p in sample.images)).hexdigest()[:16]
     width, height = sample.images[0].size()
     shown = size or (width, height)

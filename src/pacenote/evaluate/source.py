@@ -1,6 +1,6 @@
 """What is evaluated: a Dataset, or a folder of photos with or without `labels.jsonl`, as numbered Samples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,19 +23,32 @@ class Samples(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """Samples to run, in a fixed order. `rejected`: rows of a label file that cannot be used."""
+    """Samples to run, in a fixed order. `rejected`: rows of a label file that cannot be used. `tasks` of the samples,
+    so that those of other tasks need not be read; None: all are advisories.
+    """
 
     name: str
     digest: str
     samples: Samples
     rejected: int = 0
+    tasks: Sequence[str] | None = None
 
-    def frames(self) -> Iterator[tuple[int, Sample]]:
-        """The samples that ask for a whole advisory, with their index; other tasks are scored elsewhere."""
-        for index in range(len(self.samples)):
-            sample = self.samples[index]
-            if sample.task == "advisory" and sample.images:
-                yield index, sample
+    def indices(self, limit: int | None = None) -> list[int]:
+        """The samples that ask for a whole advisory (other tasks are scored elsewhere), or `limit` of them: pairs of
+        neighbours, so that twins stay together, spread evenly over the set.
+        """
+        everything = range(len(self.samples))
+        found = [i for i in everything if self.tasks is None or self.tasks[i] == "advisory"]
+        if limit is None or limit >= len(found):
+            return found
+        pairs, wanted = -(-len(found) // 2), -(-limit // 2)
+        starts = [2 * (k * pairs // wanted) for k in range(wanted)]
+        return [found[i] for start in starts for i in (start, start + 1) if i < len(found)][:limit]
+
+    def frames(self, limit: int | None = None) -> Iterator[tuple[int, Sample]]:
+        """(index, sample) of `indices`, read one by one."""
+        for index in self.indices(limit):
+            yield index, self.samples[index]
 
 
 class PhotoFolder:
@@ -71,7 +84,7 @@ def open_source(name: str, split: str = "test") -> Source:
 
     dataset = Dataset.open(name, split=split)
     title = folder.resolve().name if folder.is_dir() else name
-    return Source(f"{title} ({split})", digest([dataset.card, split]), dataset)
+    return Source(f"{title} ({split})", digest([dataset.card, split]), dataset, tasks=dataset.column("task"))
 
 
 def _photos(folder: Path) -> Source:

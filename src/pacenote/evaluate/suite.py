@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pacenote.evaluate import compare as side
-from pacenote.evaluate import tables
+from pacenote.evaluate import paired, tables
 from pacenote.evaluate.report import write_report
-from pacenote.evaluate.run import Settings, evaluate
+from pacenote.evaluate.run import Evaluation, Settings, evaluate
 from pacenote.evaluate.source import Source, open_source
 from pacenote.work import write_json
 
@@ -51,28 +51,37 @@ def evaluate_several(
     With `compare`, `json` gets the figures by column title, else those of the one model.
     """
     source = open_source(dataset, split)
-    figures, page = _one(model, source, out, settings, device)
+    evaluation, page = _one(model, source, out, settings, device)
+    figures = evaluation.figures
     if not compare:
         if json:
             write_json(json, figures)
         if not figures["n"]:
             return f"{figures['frames']} frames without labels: answers are shown, nothing is scored", page
         return tables.markdown(*tables.main_table(figures)), page
-    columns = [(Path(model).name, figures)]
+    columns, answers = [(Path(model).name, figures)], []
     for other in compare:
         path = Path(other)
         if side.is_evaluation(path):
             columns.append((path.name, side.read_figures(path)))
+            answers.append(side.read_answers(path))
             continue
         name = path.name if path.is_dir() else other.replace("/", "--")
-        columns.append((path.name, _one(other, source, out / "compare" / name, settings, device)[0]))
+        told, _ = _one(other, source, out / "compare" / name, settings, device)
+        columns.append((path.name, told.figures))
+        answers.append(paired.answers_by_id(told.rows))
+    side.check_same_set([own for _, own in columns])
     several = side.unique_names(columns)
-    table = side.write_comparison(several, out)
+    found = {}
+    if figures["n"]:
+        for name, said in zip(list(several)[1:], answers, strict=True):
+            found[name] = paired.differences(evaluation.rows, said, seed=settings.seed, resamples=settings.resamples)
+    table = side.write_comparison(several, out, found)
     if json:
         write_json(json, several)
     return table, out / "compare.html"
 
 
-def _one(model: str, source: Source, out: Path, settings: Settings, device: str) -> tuple[dict[str, Any], Path]:
+def _one(model: str, source: Source, out: Path, settings: Settings, device: str) -> tuple[Evaluation, Path]:
     evaluation = evaluate(load_model(model, device), source, out, settings)
-    return evaluation.figures, write_report(evaluation)
+    return evaluation, write_report(evaluation)
