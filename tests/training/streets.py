@@ -62,7 +62,7 @@ def street(seed: int) -> tuple[np.ndarray, np.ndarray, Record]:
         depth = int(8 + (y - horizon) * 0.18)
         for x in range(0, width, int(14 + (y - horizon) * 0.2)):
             both("rectangle", [x, y, x + 8 + (y - horizon) // 12, y + depth], colour(235, 235, 230), "zebra")
-        note("pedestrian_crossing", (0, y, width, y + depth))
+        note("pedestrian_crossing", (0, y, width, y + depth), role="ahead")
     for _ in range(int(rng.integers(0, 6))):
         y = int(rng.integers(horizon + 5, height - 30))
         s = 8 + (y - horizon) * 0.35
@@ -77,7 +77,7 @@ def street(seed: int) -> tuple[np.ndarray, np.ndarray, Record]:
             s = 6 + (y - horizon) * 0.22
             x = int(rng.integers(60, width - 60))
             both("polygon", [(x - s / 3, y), (x + s / 3, y), (x, y - s)], colour(240, 100, 25), "cone")
-            note("cone", (x - s / 3, y - s, x + s / 3, y))
+            note("cone", (x - s / 3, y - s, x + s / 3, y), role="obstacle")
     state = str(rng.choice(["none", "none", "red", "yellow", "green"]))
     if state != "none":
         for _ in range(int(rng.integers(1, 3))):
@@ -87,7 +87,7 @@ def street(seed: int) -> tuple[np.ndarray, np.ndarray, Record]:
             both("rectangle", [x - 1, y + 4 * r, x + 1, horizon + 15], colour(70, 70, 72), "light_housing")
             dy = {"red": -2.6, "yellow": 0.0, "green": 2.6}[state] * r
             both("ellipse", [x - r, y + dy - r, x + r, y + dy + r], LENS[state], f"light_{state}")
-            note("light", (x - r, y + dy - r, x + r, y + dy + r), state=state, role="ego", lens_px=2 * r)
+            note("traffic_light", (x - r, y + dy - r, x + r, y + dy + r), state=state, role="ego", lens_px=2 * r)
     pixels = np.asarray(image).astype(np.int16) + rng.normal(0, rng.uniform(1, 8), (height, width, 1)).astype(np.int16)
     kinds = {kind: False for kind in OBSTACLES} | {"cone": cones}
     truth = Truth(
@@ -96,7 +96,7 @@ def street(seed: int) -> tuple[np.ndarray, np.ndarray, Record]:
         obstacles=kinds,
         crossroad={kind: kind == "pedestrian_crossing" and crossing for kind in CROSSROADS},
     )
-    record = Record(f"street-{seed}", truth, tuple(objects), {"weather": "night" if night else "clear"}, 8.0, 1.0, {}, str(seed))
+    record = Record(f"street-{seed}", truth, tuple(objects), {"time": "night" if night else "day"}, 8.0, 1.0, {}, str(seed))
     return np.clip(pixels, 0, 255).astype(np.uint8), np.asarray(classes), record
 
 

@@ -41,6 +41,7 @@ class View:
     classes: np.ndarray
     record: Record
     hidden: frozenset[str]
+    native: np.ndarray  # the same picture as stored: sharper, without photometric changes
 
 
 def view(
@@ -76,7 +77,35 @@ def view(
         seen = photometric(seen, rng, strength.photometric)
     if rng.random() < strength.cutout:
         _cut_out(seen, seen_classes, record, rng)
-    return View(seen, seen_classes, record, hidden)
+    return View(seen, seen_classes, record, hidden, crop)
+
+
+CROP_PX = 96  # px of the stored frame that a crop shows
+CROP_SEEN = 168  # px at which the model sees it: 36 visual tokens
+
+
+def crop_of(seen: View, rng: np.random.Generator, strength: Strength = PLAIN) -> np.ndarray:
+    """A crop of the stored picture (168, 168, 3) around the ego car's light, or of where one could hang."""
+    import cv2
+    import numpy as np
+
+    height, width = seen.native.shape[:2]
+    scale = (width / seen.image.shape[1], height / seen.image.shape[0])
+    lights = [
+        o for o in seen.record.objects
+        if o.get("kind") == "traffic_light" and o.get("role") == "ego" and o.get("stated") and o.get("box")
+    ]  # fmt: skip
+    if lights:
+        x0, y0, x1, y1 = max(lights, key=lambda o: o["box"][3] - o["box"][1])["box"]
+        centre = ((x0 + x1) / 2 * scale[0], (y0 + y1) / 2 * scale[1])
+        centre = (centre[0] + rng.uniform(-0.3, 0.3) * CROP_PX, centre[1] + rng.uniform(-0.3, 0.3) * CROP_PX)
+    else:
+        centre = (rng.uniform(0.2, 0.8) * width, rng.uniform(0.1, 0.5) * height)
+    side = min(CROP_PX, height, width)
+    x = int(np.clip(centre[0] - side / 2, 0, width - side))
+    y = int(np.clip(centre[1] - side / 2, 0, height - side))
+    cut = cv2.resize(np.ascontiguousarray(seen.native[y : y + side, x : x + side]), (CROP_SEEN, CROP_SEEN))
+    return photometric(cut, rng, strength.photometric) if strength.photometric else cut
 
 
 def photometric(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
@@ -118,7 +147,7 @@ def photometric(image: np.ndarray, rng: np.random.Generator, strength: float = 1
 
 def _has_text(record: Record) -> bool:
     """Whether a number that decides a fact can be read in the picture: its mirror image is no number."""
-    return any(item.get("stated") and item.get("kind") in ("speed_sign", "number") for item in record.objects)
+    return any(item.get("stated") and item.get("kind") == "speed_limit" for item in record.objects)
 
 
 def _move(

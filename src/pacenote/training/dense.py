@@ -59,7 +59,7 @@ def item(frames: Frames, index: int, rng: np.random.Generator, strength: Strengt
     import numpy as np
 
     seen = view(frames.images[index], frames.maps[index], frames.records[index], rng, strength)
-    cells = cells_of(seen.classes)
+    cells = cells_of(seen.classes, seen.record.objects)
     if not frames.has_map[index]:
         cells = np.full_like(cells, -1)
     return {"images": seen.image, "cells": cells, "facts": facts_of(seen)}
@@ -78,13 +78,16 @@ def pretrain(encoder: Any, frames: Frames, options: DenseOptions, out: Path, *, 
 
     Returns the trained `DenseTask`.
     """
+    import numpy as np
     import torch
 
     from pacenote.training.loop import fit
     from pacenote.training.tower import DenseTask
 
     chosen = [i for i in range(len(frames)) if frames.has_map[i]][:: max(1, len(frames) // 300)]
-    positive = torch.from_numpy(positive_weights([frames.maps[i] for i in chosen]))
+    rng = np.random.default_rng(options.seed)
+    cells = np.concatenate([item(frames, i, rng, PLAIN)["cells"] for i in chosen])
+    positive = torch.from_numpy(positive_weights(cells))
     torch.manual_seed(options.seed)
     task = DenseTask(encoder, positive, torch.from_numpy(class_weights()), options.facts_weight)
     steps = max(1, round(options.epochs * len(frames) / options.batch))

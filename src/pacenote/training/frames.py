@@ -160,7 +160,8 @@ def mirrored(record: Record, width: int = STORED[0]) -> Record:
         if item.get("box"):
             x0, y0, x1, y1 = item["box"]
             item = {**item, "box": [width - x1, y0, width - x0, y1]}
-        if item.get("movement") in _MIRROR:
-            item = {**item, "movement": _MIRROR[item["movement"]]}
+        if item.get("kind") == "traffic_light":  # its state is "red" or "red left"
+            words = [_MIRROR.get(word, word) for word in str(item.get("state", "")).split(" ")]
+            item = {**item, "state": " ".join(words)}
         objects.append(item)
     return replace(record, truth=truth, objects=tuple(objects))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pacenote.advisory import LIGHT_STATES
-from pacenote.data.classes import CLASSES
-from pacenote.training.targets import FACTS, UNKNOWN
+from pacenote.training.targets import FACTS, TARGETS, UNKNOWN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,9 +18,9 @@ def f1(tp: float, fp: float, fn: float) -> float | None:
 
 
 def cell_scores(predicted: np.ndarray, cells: np.ndarray) -> dict[str, float | None]:
-    """F1 by class over the known cells; `predicted` bool and `cells` int8, both (..., classes)."""
+    """F1 by class over the known cells; `predicted` bool and `cells` int8, both (..., targets)."""
     scores = {}
-    for index, name in enumerate(CLASSES):
+    for index, name in enumerate(TARGETS):
         p, t = predicted[..., index], cells[..., index]
         scores[name] = f1(
             float((p & (t == 1)).sum()), float((p & (t == 0)).sum()), float((~p & (t == 1)).sum())

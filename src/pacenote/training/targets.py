@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pacenote.advisory import CROSSROADS, LIGHT_STATES, MOVEMENTS, OBSTACLES
 from pacenote.advisory.domain import SPEEDS
 from pacenote.data.classes import CLASS_INDEX, CLASSES
+from pacenote.training.questions import ASK_CONDITION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,29 +26,70 @@ WEIGHT_OF = {
     "barrier": 3.0, "construction": 3.0, "debris": 3.0, "crash": 3.0, "pedestrian": 3.0, "animal": 3.0, "zebra": 2.0,
     "junction": 2.0, "speed_sign": 2.0, "number": 2.0, "toll": 2.0, "arrow": 1.5,
 }  # fmt: skip
+# Things of a class that concern the ego car: its own light, what stands on its road, what its route runs over.
+_OWN_CLASS = {
+    "own_light_red": "light_red", "own_light_yellow": "light_yellow", "own_light_green": "light_green",
+    "own_light_off": "light_off", "own_pedestrian": "pedestrian", "own_pedestrian_crossing": "zebra",
+    "own_intersection": "junction",
+}  # fmt: skip
+OWN = tuple(_OWN_CLASS)
+TARGETS = (*CLASSES, *OWN)
 FACTS: dict[str, int] = {
     "light": len(LIGHT_STATES),
     "movement": len(MOVEMENTS),
     "speed": len(SPEEDS),
     **{f"obstacles.{kind}": 2 for kind in OBSTACLES},
     **{f"crossroad.{kind}": 2 for kind in CROSSROADS},
+    **{name: len(values) for name, (_, values) in ASK_CONDITION.items()},
 }
 """Facts of a whole image -> number of values; the value of an unknown fact is UNKNOWN."""
 
 # Kinds of evidence whose loss from the picture makes facts of these slots unknown.
-_LIGHT_KINDS = frozenset({"light", "signal"})
-_CROSSROAD_KINDS = frozenset({"zebra", "crossing", "pedestrian_crossing", "junction", "intersection", "stop_line"})
+LIGHT_KINDS = frozenset({"traffic_light"})
+CROSSROAD_KINDS = frozenset(CROSSROADS)
 
 
-def cells_of(classes: np.ndarray) -> np.ndarray:
-    """(H, W) class map -> (H/28 * W/28, len(CLASSES)) int8: 1 the cell has the class, 0 not, -1 too little of it."""
+def cells_of(classes: np.ndarray, objects: Sequence[dict[str, Any]] = ()) -> np.ndarray:
+    """(H, W) class map -> (H/28 * W/28, len(TARGETS)) int8: 1 the cell has it, 0 not, -1 too little of it or unknown.
+
+    `objects` are evidence objects with boxes in pixels of the map; they tell which things concern the ego car.
+    """
     import numpy as np
 
     cell, least = _cell_index(classes.shape)
     count = len(CLASSES)
-    counts = np.bincount((cell + classes).ravel(), minlength=cell.max() + count)
-    counts = counts[: (cell.max() // count + 1) * count].reshape(-1, count)
-    return np.where(counts >= least, 1, np.where(counts > 0, UNKNOWN, 0)).astype(np.int8)
+    cells = (cell.max() // count) + 1
+    counts = np.bincount((cell + classes).ravel(), minlength=cells * count)[: cells * count].reshape(-1, count)
+    seen = np.where(counts >= least, 1, np.where(counts > 0, UNKNOWN, 0)).astype(np.int8)
+    rows, columns = classes.shape[0] // CELL, classes.shape[1] // CELL
+    own = np.zeros((rows, columns, len(OWN)), np.int8)
+    for item in objects:
+        name = _own_name(item)
+        if name is None:
+            continue
+        x0, y0, x1, y1 = item["box"]
+        where = (
+            slice(max(0, int(y0) // CELL), min(rows, int(-(-y1 // CELL)))),
+            slice(max(0, int(x0) // CELL), min(columns, int(-(-x1 // CELL)))),
+        )
+        part = own[(*where, OWN.index(name))]
+        if item.get("stated"):
+            through = CLASS_INDEX[_OWN_CLASS[name]]
+            part[seen.reshape(rows, columns, -1)[(*where, through)] != 0] = 1
+        else:
+            part[part == 0] = UNKNOWN
+    return np.concatenate([seen, own.reshape(-1, len(OWN))], 1)
+
+
+def _own_name(item: dict[str, Any]) -> str | None:
+    """Which of OWN an evidence object is, None where it is none of them or plainly not there."""
+    if item.get("stated") is False or not item.get("box") or item.get("role") not in ("ego", "obstacle", "ahead"):
+        return None
+    kind = str(item.get("kind"))
+    if kind == "traffic_light":
+        kind = f"light_{str(item.get('state')).split(' ')[0]}"
+    name = f"own_{kind}"
+    return name if name in OWN else None
 
 
 @functools.lru_cache(maxsize=8)
@@ -61,17 +103,17 @@ def _cell_index(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def class_weights() -> np.ndarray:
-    """(len(CLASSES),) float32: how much each class counts in the loss."""
+    """(len(TARGETS),) float32: how much each class counts in the loss."""
     import numpy as np
 
-    return np.array([WEIGHT_OF.get(name, 1.0) for name in CLASSES], np.float32)
+    own = [WEIGHT_OF[_OWN_CLASS[name]] for name in OWN]
+    return np.array([*(WEIGHT_OF.get(name, 1.0) for name in CLASSES), *own], np.float32)
 
 
-def positive_weights(maps: Sequence[np.ndarray]) -> np.ndarray:
-    """(len(CLASSES),) float32 weight of a positive cell: sqrt(negatives / positives), within 1..8."""
+def positive_weights(cells: np.ndarray) -> np.ndarray:
+    """(len(TARGETS),) float32 weight of a positive among `cells` (N, targets): sqrt(negatives / positives), in 1..8."""
     import numpy as np
 
-    cells = np.concatenate([cells_of(m) for m in maps])
     positive, negative = (cells == 1).sum(0), (cells == 0).sum(0)
     return np.clip(np.sqrt(negative / np.maximum(positive, 1)), 1, 8).astype(np.float32)
 
@@ -82,7 +124,7 @@ def facts_of(view: View) -> np.ndarray:
 
     truth, hidden = view.record.truth, view.hidden
     values = dict.fromkeys(FACTS, UNKNOWN)
-    if truth.light_state is not None and not hidden & _LIGHT_KINDS:
+    if truth.light_state is not None and not hidden & LIGHT_KINDS:
         values["light"] = LIGHT_STATES.index(truth.light_state)
         if truth.light is not None and truth.light.state != "none":
             values["movement"] = MOVEMENTS.index(truth.light.movement)
@@ -92,11 +134,9 @@ def facts_of(view: View) -> np.ndarray:
         if fact is not None and kind not in hidden:
             values[f"obstacles.{kind}"] = int(fact)
     for kind, fact in truth.crossroad.items():
-        if fact is not None and not hidden & _CROSSROAD_KINDS:
+        if fact is not None and not hidden & CROSSROAD_KINDS:
             values[f"crossroad.{kind}"] = int(fact)
+    for name, (_, known) in ASK_CONDITION.items():
+        if view.record.conditions.get(name) in known:
+            values[name] = known.index(view.record.conditions[name])
     return np.array(list(values.values()), np.int64)
-
-
-def has_class(name: str) -> int:
-    """Index of a class. Raises KeyError on an unknown name."""
-    return CLASS_INDEX[name]

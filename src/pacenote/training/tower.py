@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pacenote.data.classes import CLASSES
-from pacenote.training.targets import FACTS, UNKNOWN
+from pacenote.training.targets import FACTS, TARGETS, UNKNOWN
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the image processor (OPENAI_CLIP_MEAN / STD)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -77,7 +76,7 @@ class DenseTask(nn.Module):
         super().__init__()
         self.encoder = encoder
         width: int = encoder.width  # type: ignore[assignment]
-        self.cells = nn.Linear(width, len(CLASSES))
+        self.cells = nn.Linear(width, len(TARGETS))
         nn.init.constant_(self.cells.bias, -3.0)  # most cells lack most classes
         self.facts = FactHeads(width)
         self.facts_weight = facts_weight
@@ -85,12 +84,12 @@ class DenseTask(nn.Module):
         self.register_buffer("weight", weight / weight.mean(), persistent=False)
 
     def logits(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Cell logits (B, cells, classes) and one (B, values) tensor a fact, float32."""
+        """Cell logits (B, cells, targets) and one (B, values) tensor a fact, float32."""
         tokens = self.encoder(images)
         return self.cells(tokens).float(), self.facts(tokens)
 
     def forward(self, images: Tensor, cells: Tensor, facts: Tensor) -> dict[str, Tensor]:
-        """images uint8 (B, H, W, 3), cells int8 (B, cells, classes), facts int64 (B, facts)."""
+        """images uint8 (B, H, W, 3), cells int8 (B, cells, targets), facts int64 (B, facts)."""
         cell_logits, fact_logits = self.logits(images)
         loss = cell_loss(cell_logits, cells, self.positive, self.weight)
         total = loss + self.facts_weight * fact_loss(fact_logits, facts)
