@@ -82,7 +82,7 @@ def test_a_run_of_every_kind_ends_in_one_page(place: Path, capsys: pytest.Captur
     assert capsys.readouterr().out.count("unchanged") == 5
     (out / "report.html").unlink()
     assert main(["report", str(out)]) == 0
-    assert (out / "report.html").is_file()
+    assert "side by side" in (out / "report.html").read_text()
 
 
 def test_a_retrained_model_is_scored_again(place: Path) -> None:

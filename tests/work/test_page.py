@@ -79,3 +79,8 @@ def test_cells() -> None:
 
 def test_progress_yields_everything_once() -> None:
     assert list(progress(iter(range(5)), "count")) == [0, 1, 2, 3, 4]
+
+
+def test_figures_stand_right_and_words_left() -> None:
+    page = Page("x").table(["a", "b", "c", "d"], [["light", 1, "0.5 [0.4, 0.6]", "yes"], ["speed", None, "–", "12"]])
+    assert page.html().count('<td class="n">') == 4

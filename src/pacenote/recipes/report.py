@@ -14,16 +14,20 @@ from pacenote.work.rundir import RUN_FILE
 PAGE = "report.html"
 
 
-def write_page(run: Path, title: str = "", text: str = "") -> Path:
-    """Write `report.html` of a recipe's run from what its stages left. InputError when `run` holds none."""
+def write_page(run: Path) -> Path:
+    """Write `report.html` of a recipe's run from what its stages left. InputError when `run` holds none.
+
+    Title and words are those of the recipe's `report` stage, where it has one.
+    """
     if not (run / RUN_FILE).is_file():
         raise InputError(f"{run}: no {RUN_FILE} in it; give a directory that `pacenote run` or `evaluate` wrote")
     record = read_json(run / RUN_FILE)
     if record.get("kind") != "run":
         raise InputError(f"{run}: holds a {record.get('kind')}, not the run of a recipe")
     recipe = load(run / "recipe.yaml")
-    page = Page(title or f"Pacenote: {record['name']}")
-    for words in (record["description"], text):
+    words_of: dict[str, Any] = next((held for held in recipe.stages.values() if held["kind"] == "report"), {})
+    page = Page(words_of.get("title") or f"Pacenote: {record['name']}")
+    for words in (record["description"], words_of.get("text")):
         if words:
             page.paragraph(words)
     outs = {name: str(run / "stages" / name) for name in recipe.stages}

@@ -191,7 +191,7 @@ class Report(Stage):
     def run(self, out: Path, context: Context) -> None:
         from pacenote.recipes.report import write_page
 
-        write_page(context.run, self.title, self.text)
+        write_page(context.run)
 
 
 KINDS: dict[str, type[Stage]] = {

@@ -18,6 +18,7 @@ MAX_IMAGE_BYTES = 300_000  # a larger image file is re-encoded, so that a report
 MAX_IMAGE_WIDTH = 1280
 JPEG_QUALITY = 85
 MEDIA = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".gif": "gif", ".svg": "svg+xml"}
+_FIGURE = re.compile(r"[-+−]?\d[\d., ]*%?( ?\[[^\]]*\])?|\[[-−\d., ]*\]")  # 0.5, 0.5 [0.4, 0.6], [0.4, 0.6], 12 %
 _ZOOM = (
     "const d=document.querySelector('dialog');document.addEventListener('click',e=>{"
     "if(e.target.matches('img.zoom')){d.firstChild.src=e.target.src;d.showModal()}else if(d.open)d.close()})"
@@ -148,8 +149,13 @@ def cell_text(value: Any) -> str:
 
 
 def _numeric(cells: Sequence[Any]) -> bool:
-    known = [cell for cell in cells if cell is not None]
-    return bool(known) and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in known)
+    known = [cell for cell in cells if cell not in (None, "", "–")]
+    return bool(known) and all(
+        _FIGURE.fullmatch(cell)
+        if isinstance(cell, str)
+        else isinstance(cell, int | float) and not isinstance(cell, bool)
+        for cell in known
+    )
 
 
 def _text(value: str) -> str:
