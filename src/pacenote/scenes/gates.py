@@ -55,6 +55,7 @@ class Gates:
     arrow_px: float = 7.0  # lens diameter from which the shape of an arrow can be told
     lens_contrast: float = 14.0  # CIELAB difference between the lens and what surrounds it
     lens_chroma: float = 12.0  # CIELAB chroma below which a lens has no colour to read
+    lens_clipped_l: float = 82.0  # CIELAB lightness above which a lens is read by its rim
     cross_facing_deg: float = 35.0  # a head of another approach turned to us by less than this may be taken for ours
 
     visible: float = 0.5  # share of the footprint that must be visible
@@ -94,7 +95,8 @@ class Gates:
     zebra_height_px: float = 4.0
     zebra_negligible_px: int = 8
 
-    sign_px: float = 18.0  # width of a limit sign from which its number can be read
+    sign_px: float = 20.0  # width of a limit sign from which two digits can be read
+    sign_third_digit: float = 1.3  # a third digit needs a sign this much wider
     sign_absent_px: float = 10.0  # below this nobody reads it
     number_px: float = 12.0  # the same for a number painted on the road
     number_absent_px: float = 5.0
@@ -192,12 +194,14 @@ class View:
     def lens_colour(self, positions: NDArray[np.intp], gates: Gates) -> str:
         """The colour that a lens shows in the frame: red, yellow, green, or "" where it is too pale to tell.
 
-        A bright lens clips to white in the middle and keeps its hue in the glow around it, so where the lens itself
-        is pale, its rim and the next two pixels are read.
+        A bright lens clips to white or pale yellow in the middle and keeps its hue in the glow around it, so where
+        the lens is that bright, its rim is read, as the eye does.
         """
-        mask, rows, columns = self.mask(positions, 3)
+        mask, rows, columns = self.mask(positions, 4)
         patch = self.lab[rows, columns]
-        for region in (mask, grow(mask, 2)):
+        bright = float(patch[mask][:, 0].mean()) > gates.lens_clipped_l
+        rim = grow(mask, 2) & ~mask
+        for region in (rim, mask) if bright else (mask, rim):
             ab = patch[region][:, 1:]
             chroma = np.hypot(ab[:, 0], ab[:, 1])
             vivid = ab[chroma >= np.percentile(chroma, 60)].mean(0)
@@ -207,13 +211,13 @@ class View:
 
 
 def hue_name(degrees: float) -> str:
-    """Name of a CIELAB hue angle: signal red lies near 35°, amber near 75°, signal green near 150–180°."""
+    """Name of a CIELAB hue angle: signal red lies near 35°, amber at 70–100°, signal green at 150–190°."""
     degrees = (degrees + 60.0) % 360.0 - 60.0
     if -45.0 <= degrees < 58.0:
         return "red"
-    if 58.0 <= degrees < 108.0:
+    if 58.0 <= degrees < 122.0:
         return "yellow"
-    if 108.0 <= degrees < 240.0:
+    if 122.0 <= degrees < 240.0:
         return "green"
     return ""
 
@@ -309,11 +313,13 @@ def gate_zebra(view: View, id: int, gates: Gates) -> tuple[Observed, Verdict]:
     return seen, Verdict(True, f"{seen.pixels} px of stripes")
 
 
-def gate_limit(view: View, id: int, painted: bool, gates: Gates) -> tuple[Observed, Verdict]:
-    """Whether the number of a limit sign (or one painted on the road) can be read."""
+def gate_limit(view: View, id: int, text: str, painted: bool, gates: Gates) -> tuple[Observed, Verdict]:
+    """Whether the number `text` of a limit sign (or one painted on the road) can be read."""
     seen = view.observe(id)
     least, absent = (gates.number_px, gates.number_absent_px) if painted else (gates.sign_px, gates.sign_absent_px)
     size = seen.size_px if painted else seen.box[2] - seen.box[0]  # a sign's height includes its pole
+    if len(text) > 2 and not painted:
+        least *= gates.sign_third_digit
     side = "high" if painted else "wide"
     if seen.pixels == 0 or size < absent:
         return seen, Verdict(False, f"{size:.0f} px {side}")

@@ -342,7 +342,7 @@ def _limit(view: View, scene: Scene, gates: Gates, notes: _Notes) -> tuple[int |
     for item in bearers:
         if item.id not in scene.facts.limit_sources or not item.id or not item.text.isdigit():
             continue
-        seen, verdict = gate_limit(view, item.id, isinstance(item, Marking), gates)
+        seen, verdict = gate_limit(view, item.id, item.text, isinstance(item, Marking), gates)
         if not seen.pixels:
             continue
         notes.add(seen, verdict, "speed_limit", state=item.text, role="ahead")

@@ -20,7 +20,8 @@ factors add up, so that each one alone moves the answer and no single one decide
 | night                                              | one step down                       |
 | toll lane light                                    | at most 20; at most 10 when it is red |
 
-One step is 10 km/h up to a base of 70, 15 up to 90, 20 above. Steps never lead below 20 (or below a lower base).
+One step is 5 km/h up to a base of 30, 10 up to 70, 15 up to 90, 20 above. Steps never lead below 20, or below a base
+that is lower still.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Seen:
 
 def step_kmh(base: int) -> int:
     """How much one step of the table takes off, by the base speed."""
-    return 10 if base <= 70 else 15 if base <= 90 else 20
+    return 5 if base <= 30 else 10 if base <= 70 else 15 if base <= 90 else 20
 
 
 def recommend(seen: Seen) -> tuple[int, list[str]]:
