@@ -269,7 +269,7 @@ def glass(linear: Image, scene: Scene, rng: np.random.Generator) -> Image:
 def develop(linear: Image, scene: Scene, rng: np.random.Generator) -> Image:
     """White balance, filmic curve (Hable's shape, fitted to leave mid grey alone), saturation, sRGB 0..1."""
     time = scene.environment.time
-    warm = float(rng.normal(0, 0.06 if time == "day" else 0.10))
+    warm = float(rng.normal(0, 0.06 if time == "day" else 0.07))
     tint = float(rng.normal(0, 0.025))
     linear = linear * np.array((1 + warm, 1 + tint, 1 - warm), np.float32)
     toe = float(rng.uniform(0.75, 1.25))
@@ -277,10 +277,10 @@ def develop(linear: Image, scene: Scene, rng: np.random.Generator) -> Image:
     curve = (x * (x * np.float32(2.2) + np.float32(0.06 * toe))) / (x * (x * np.float32(2.05) + np.float32(0.62)) + np.float32(0.12))
     curve = np.clip(curve, 0, 1)
     grey = (curve @ np.array((0.2126, 0.7152, 0.0722), np.float32))[..., None]
-    curve = grey + (curve - grey) * np.float32(rng.uniform(0.75, 1.18))
+    curve = grey + (curve - grey) * np.float32(rng.uniform(0.82, 1.30))
     curve = np.clip(curve, 0, 1)
     out = np.where(curve <= 0.0031308, curve * 12.92, 1.055 * np.power(np.maximum(curve, 1e-7), 1 / 2.4) - 0.055)
-    contrast = float(rng.normal(1.0, 0.07))
+    contrast = float(rng.normal(1.06, 0.07))
     return np.clip((out - 0.45) * contrast + 0.45, 0, 1).astype(np.float32)
 
 
@@ -289,8 +289,8 @@ def sensor(frame: Image, gain: float, scene: Scene, rng: np.random.Generator) ->
     import cv2
 
     height, width = frame.shape[:2]
-    level = float(rng.uniform(0.002, 0.010)) * (1 + 0.12 * max(gain, 0.0))
-    level = min(level, 0.045)
+    level = float(rng.uniform(0.0015, 0.0065)) * (1 + 0.10 * max(gain, 0.0))
+    level = min(level, 0.022)
     noise: Any = rng.standard_normal((height, width, 3), dtype=np.float32)
     grain = 0.6 * noise.mean(axis=2, keepdims=True) * 1.7 + 0.5 * noise
     if rng.random() < 0.5:

@@ -218,6 +218,11 @@ class Stage:
             roads.marking(own, moved, place)
             if mark["id"] and (shape := self._fresh(own, "marking")):
                 self._add(shape, eye, mark["id"])
+        snowy = scene["environment"]["snow_cover"] > 0.3
+        far = self._cached(("horizon", place % 12, snowy), lambda: nature.horizon(place % 12, snowy))
+        middle = np.eye(4)
+        middle[:2, 3] = np.round(c[:2] / 400) * 400  # it stands still over most drives
+        self._add(far, middle, 0)
         for mesh in (ground, paint):
             if shape := self._fresh(mesh, "road"):
                 self._add(shape, eye, 0)

@@ -190,7 +190,8 @@ def toll_roof(style: int, length: float, width: float, height: float) -> Mesh:
     for i in range(n + 1):
         y = -width / 2 + 0.5 + i * (width - 1.0) / n
         mesh.tube((0, y, 0), (0, y, height - 0.8), 0.3, sides=10, material="concrete", colour=CONCRETE)
-        mesh.box((0, y + width / n / 2, height - 0.83), (length * 0.6, 0.3, 0.04), "emit", (2.0, 2.0, 1.8))
+        if i < n:
+            mesh.box((0, y + (width - 1.0) / n / 2, height - 0.83), (length * 0.6, 0.3, 0.04), "emit", (2.0, 2.0, 1.8))
     return mesh
 
 

@@ -187,10 +187,10 @@ class Shaders:
 
     def _body(self, g: Graph) -> None:
         colour = g.node("ShaderNodeObjectInfo").outputs["Color"]
-        g.surface(g.blend(g.fresnel(0.07, 0.75), g.diffuse(self._snowed(g, colour, 0.5)), g.glossy((0.95, 0.95, 0.95), 0.08)))
+        g.surface(g.blend(g.fresnel(0.06, 0.50), g.diffuse(self._snowed(g, colour, 0.5)), g.glossy((0.95, 0.95, 0.95), 0.16)))
 
     def _glass(self, g: Graph) -> None:
-        g.surface(g.blend(g.fresnel(0.10, 0.85), g.diffuse(g.attribute()), g.glossy((0.9, 0.95, 1.0), 0.03)))
+        g.surface(g.blend(g.fresnel(0.07, 0.55), g.diffuse(g.attribute()), g.glossy((0.9, 0.95, 1.0), 0.05)))
 
     def _leaf(self, g: Graph) -> None:
         info = g.node("ShaderNodeObjectInfo")

@@ -8,7 +8,7 @@ import numpy as np
 
 from .geometry import Mesh
 
-_GREENS = [(0.055, 0.11, 0.022), (0.08, 0.13, 0.03), (0.035, 0.08, 0.02), (0.10, 0.12, 0.025), (0.05, 0.10, 0.035)]
+_GREENS = [(0.085, 0.18, 0.03), (0.12, 0.20, 0.04), (0.055, 0.13, 0.03), (0.15, 0.19, 0.035), (0.075, 0.16, 0.05)]
 _AUTUMN = [(0.30, 0.13, 0.02), (0.25, 0.08, 0.02), (0.28, 0.20, 0.03)]
 _BARK = [(0.07, 0.05, 0.035), (0.11, 0.09, 0.07), (0.05, 0.04, 0.03), (0.18, 0.16, 0.14)]
 
@@ -62,7 +62,7 @@ def tree(style: int, far: bool = False, bare_season: bool = False) -> Mesh:
     if bare_season and kind in ("broad", "upright", "street"):
         kind = "bare"
     bark = _BARK[rng.integers(4)]
-    green = _GREENS[rng.integers(len(_GREENS))] if rng.random() < 0.85 else _AUTUMN[rng.integers(3)]
+    green = _GREENS[rng.integers(len(_GREENS))] if rng.random() < 0.9 else _AUTUMN[rng.integers(3)]
     share, grow = (0.16, 2.0) if far else (1.0, 0.72)
     mesh = Mesh()
     if kind == "conifer":
@@ -152,4 +152,42 @@ def hill(style: int) -> Mesh:
         i, j = rng.integers(2, n - 2, 2)
         c = points[i * n + j] + rng.uniform(-6, 6, 3) * (1, 1, 0)
         leaves(mesh, rng, c + (0, 0, 1.5), (4.5, 4.5, 3), 9, 2.2, (0.03, 0.055, 0.02))
+    return mesh
+
+
+def horizon(seed: int, snowy: bool) -> Mesh:
+    """What closes the view all round at 450 to 1300 m: tree lines, roofs, far hills. Centred on the camera."""
+    rng = np.random.default_rng(seed)
+    mesh = Mesh()
+    town = rng.random()
+    for radius, low, high, colour, share in (
+        (1300.0, 10.0, 70.0, (0.10, 0.13, 0.12), 0.6), (620.0, 7.0, 22.0, (0.045, 0.08, 0.03), 0.9), (460.0, 4.0, 12.0, (0.05, 0.09, 0.03), 0.55),
+    ):  # fmt: skip
+        n = 180
+        angle = np.linspace(0, 2 * math.pi, n + 1)
+        wave = sum(rng.normal() / k * np.cos(k * angle + rng.uniform(0, 6.3)) for k in (2, 3, 5, 8, 13))
+        wave = (wave - wave.min()) / np.ptp(wave)
+        for i in range(n):
+            if wave[i] < 1 - share:
+                continue
+            a, b = angle[i], angle[i + 1]
+            p, q = (radius * math.cos(a), radius * math.sin(a)), (radius * math.cos(b), radius * math.sin(b))
+            if radius < 1000 and rng.random() < town * 0.6:
+                tall = float(rng.uniform(low, high) * 1.4)
+                grey = rng.uniform(0.15, 0.5)
+                mesh.quad((*p, -1), (*q, -1), (*q, tall), (*p, tall), "matte", grey * np.array((1.0, rng.uniform(0.8, 1), rng.uniform(0.65, 0.95))))
+                continue
+            tint = (0.5, 0.52, 0.55) if snowy else tuple(np.asarray(colour) * rng.uniform(0.7, 1.3))
+            parts = 1 if radius > 1000 else 5
+            for k in range(parts):
+                t0, t1 = k / parts, (k + 1) / parts
+                x0, y0 = p[0] + (q[0] - p[0]) * t0, p[1] + (q[1] - p[1]) * t0
+                x1, y1 = p[0] + (q[0] - p[0]) * t1, p[1] + (q[1] - p[1]) * t1
+                h0, h1 = (low + (high - low) * (wave[i] * (1 - t) + wave[i + 1] * t) for t in (t0, t1))
+                if parts > 1:
+                    h0 = h1 = h0 * rng.uniform(0.6, 1.0)
+                    mid = ((x0 + x1) / 2, (y0 + y1) / 2, h0)
+                    mesh.add(((x0, y0, -1), (x1, y1, -1), (x1, y1, h1 * 0.7), mid, (x0, y0, h0 * 0.72)), ((0, 1, 2, 3, 4),), "matte", tint)
+                else:
+                    mesh.quad((x0, y0, -1), (x1, y1, -1), (x1, y1, h1), (x0, y0, h0), "matte", tint)
     return mesh

@@ -69,7 +69,7 @@ class Sky:
         dull = weather in ("overcast", "rain", "fog", "snow")
         jitter = rng.uniform(0.85, 1.15, 3)
         if time == "night":
-            glow = rng.uniform(0.3, 1.6) * 0.004
+            glow = rng.uniform(0.2, 1.2) * 0.0022
             zenith, horizon = np.array((0.10, 0.14, 0.28)) * glow, np.array((0.9, 0.62, 0.42)) * glow
             sun, sun_colour, cloud, amount = 0.0, np.ones(3), np.array((0.5, 0.4, 0.35)) * glow, 0.7 if dull else 0.3
             halo = np.zeros(3)
@@ -83,15 +83,15 @@ class Sky:
             sun, sun_colour, halo, ground = 0.35 * level, np.ones(3), grey * 0.25, grey * 0.25
         else:
             bright = 0.35 + 0.65 * min(e / 0.5, 1.0)
-            zenith = np.array((0.085, 0.21, 0.52)) * bright * jitter
-            horizon = np.array((0.52, 0.66, 0.82)) * bright
-            evening = np.array((0.85, 0.42, 0.18))
+            zenith = np.array((0.045, 0.125, 0.34)) * bright * jitter * rng.uniform(0.8, 1.25)
+            horizon = np.array((0.27, 0.37, 0.48)) * bright * rng.uniform(0.75, 1.35)
+            evening = np.array((0.66, 0.44, 0.28))
             horizon = horizon * (1 - warm) + evening * warm * 0.9
             zenith = zenith * (1 - 0.55 * warm)
             sun = 3.3 * (1 - 0.8 * warm)
-            sun_colour = np.array((1.0, 0.95, 0.87)) * (1 - warm) + np.array((1.0, 0.55, 0.25)) * warm
-            halo = sun_colour * (0.9 * bright + 0.8 * warm)
-            cloud = (np.array((0.95, 0.96, 1.0)) * (1 - warm) + np.array((0.9, 0.5, 0.33)) * warm) * (0.45 + 0.65 * bright)
+            sun_colour = np.array((1.0, 0.95, 0.87)) * (1 - warm) + np.array((1.0, 0.66, 0.40)) * warm
+            halo = sun_colour * (0.55 * bright + 0.7 * warm)
+            cloud = (np.array((0.95, 0.96, 1.0)) * (1 - warm) + np.array((0.8, 0.52, 0.40)) * warm) * (0.30 + 0.48 * bright)
             amount = float(rng.choice((0.0, 0.35, 0.8, 0.95)))
             ground = horizon * 0.35
             if time == "dusk":
