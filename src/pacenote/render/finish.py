@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pacenote.errors import InputError
 from pacenote.render.passes import Footprint, Passes
 from pacenote.scenes.scene import Scene
 
@@ -158,7 +159,7 @@ def precipitation(linear: Image, depth: NDArray[np.float32], scene: Scene, rng: 
 
 
 def _maps(width: int, height: int, k1: float) -> tuple[Image, Image, float]:
-    """Source coordinates of each pixel of the warped image, and the zoom that keeps them inside the frame."""
+    """Source coordinates of each pixel of the warped image, and the factor from its radii to distorted radii."""
     half = width / 2
 
     def undo(r: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -167,12 +168,15 @@ def _maps(width: int, height: int, k1: float) -> tuple[Image, Image, float]:
             out -= (out * (1 + k1 * out**2) - r) / np.maximum(1 + 3 * k1 * out**2, 0.2)
         return out
 
+    # Barrel distortion pulls the frame's edge inwards: enlarge until nothing from outside is asked for.
     edge = np.array([1.0, height / width, math.hypot(1.0, height / width)])
-    zoom = float(min(1.0, (edge / undo(edge)).min()))
+    zoom = float(min(1.0, (1 + k1 * edge**2).min()))
+    if zoom < 0.3:
+        raise InputError(f"camera k1 = {k1} is too strong a distortion; use -0.5 to 1")
     x = (np.arange(width) + 0.5 - width / 2) / half
     y = (np.arange(height) + 0.5 - height / 2) / half
     r = np.hypot(x[None, :], y[:, None])
-    ratio = zoom * undo(r) / np.maximum(r, 1e-9)
+    ratio = undo(zoom * r) / np.maximum(r, 1e-9)
     map_x = (x[None, :] * ratio * half + width / 2 - 0.5).astype(np.float32)
     map_y = (y[:, None] * ratio * half + height / 2 - 0.5).astype(np.float32)
     return map_x, map_y, zoom
@@ -214,8 +218,8 @@ def _moved(old: Footprint, width: int, height: int, k1: float, zoom: float, visi
     t = np.linspace(0, 1, 5)
     xs = np.concatenate([x0 + t * (x1 - x0), x0 + t * (x1 - x0), np.full(5, x0), np.full(5, x1)])
     ys = np.concatenate([np.full(5, y0), np.full(5, y1), y0 + t * (y1 - y0), y0 + t * (y1 - y0)])
-    u, v = (xs - width / 2) / half / zoom, (ys - height / 2) / half / zoom
-    grow = 1 + k1 * (u * u + v * v)
+    u, v = (xs - width / 2) / half, (ys - height / 2) / half
+    grow = (1 + k1 * (u * u + v * v)) / zoom
     a, b = u * grow * half + width / 2, v * grow * half + height / 2
     box = (max(float(a.min()), 0.0), max(float(b.min()), 0.0), min(float(a.max()), float(width)), min(float(b.max()), float(height)))
     if box[2] - box[0] <= 0 or box[3] - box[1] <= 0:

@@ -127,7 +127,7 @@ class Renderer:
         now = time.perf_counter()
         seconds = {
             "total": now - begin, "cycles": reply["cycles_s"], "build": reply["build_s"], "write": reply["write_s"],
-            "footprints": now - asked, "rss_mib": reply["rss_mib"],
+            "footprints": now - asked, "rss_mib": reply["rss_mib"], "cpu": reply["cpu_s"], "cycles_cpu": reply["cycles_cpu_s"],
         }  # fmt: skip
         return Passes(arrays["linear"].astype(np.float32), arrays["index"], arrays["depth"], footprints, seconds)
 
