@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pacenote.scenes.scene import Signal
 
 Box = tuple[float, float, float, float]
 
@@ -53,7 +55,7 @@ class Gates:
     lens_absent_px: float = 1.0  # below this a lens is as if absent
     lens_off_px: float = 7.0  # a dark lens shows only by its housing, so it must be larger
     arrow_px: float = 7.0  # lens diameter from which the shape of an arrow can be told
-    lens_contrast: float = 14.0  # CIELAB difference between the lens and what surrounds it
+    lens_contrast: float = 10.0  # CIELAB difference between the lens and what surrounds it
     lens_chroma: float = 12.0  # CIELAB chroma below which a lens has no colour to read
     lens_clipped_l: float = 82.0  # CIELAB lightness above which a lens is read by its rim
     cross_facing_deg: float = 35.0  # a head of another approach turned to us by less than this may be taken for ours
@@ -248,8 +250,9 @@ def lens_diameter(footprint: FootprintLike | None, state: str = "") -> float:
     return min(width, height) if state == "off" else math.sqrt(width * height)
 
 
-def gate_lens(view: View, lens_id: int, state: str, gates: Gates, expected_m: float) -> tuple[Observed, float, Verdict]:
+def gate_lens(view: View, signal: Signal, gates: Gates, expected_m: float) -> tuple[Observed, float, Verdict]:
     """Measure a signal's lens and judge it. `expected_m`: its distance, to tell a hidden lens from a tiny one."""
+    lens_id, state = signal.lens_id, signal.state
     seen, diameter = view.observe(lens_id), lens_diameter(view.footprint(lens_id), state)
     if seen.pixels == 0:
         if diameter >= gates.lens_absent_px and not _hidden(view, lens_id, expected_m):
@@ -262,13 +265,25 @@ def gate_lens(view: View, lens_id: int, state: str, gates: Gates, expected_m: fl
         return seen, diameter, Verdict(None, f"lens {diameter:.1f} px < {least} px")
     if seen.visible < gates.visible:
         return seen, diameter, Verdict(None, f"visible {seen.visible:.2f} < {gates.visible}")
+    if state == "off":
+        seen = replace(seen, contrast=view.contrast(_head(view, signal, seen.box)))
+    if seen.contrast < gates.lens_contrast:
+        return seen, diameter, Verdict(None, f"contrast {seen.contrast:.0f} < {gates.lens_contrast:.0f}")
     if state != "off":
-        if seen.contrast < gates.lens_contrast:
-            return seen, diameter, Verdict(None, f"contrast {seen.contrast:.0f} < {gates.lens_contrast:.0f}")
         shown = view.lens_colour(view.pixels(lens_id), gates)
         if shown != state:
             return seen, diameter, Verdict(None, f"the {state} lens looks {shown or 'colourless'} in the frame")
     return seen, diameter, Verdict(True, f"lens {diameter:.1f} px, visible {seen.visible:.2f}")
+
+
+def _head(view: View, signal: Signal, box: Box) -> NDArray[np.intp]:
+    """The visible pixels of a dark head: its lenses and the housing about them, not its pole or arm."""
+    housing = view.pixels(signal.id)
+    rows, columns = np.divmod(housing, view.width)
+    margin = 0.4 * min(box[2] - box[0], box[3] - box[1])
+    beside = (columns >= box[0] - margin) & (columns < box[2] + margin)
+    near = beside & (rows >= box[1] - margin) & (rows < box[3] + margin)
+    return np.concatenate([view.pixels(signal.lens_id), housing[near]])
 
 
 def _hidden(view: View, id: int, expected_m: float) -> bool:

@@ -180,7 +180,7 @@ def _head(view: View, camera: Camera, signal: Signal, gates: Gates) -> Head:
     forward = math.cos(camera.pitch)
     ahead = forward * (math.cos(camera.yaw) * (signal.x - camera.x) + math.sin(camera.yaw) * (signal.y - camera.y))
     ahead += math.sin(camera.pitch) * (signal.z - camera.z)
-    return Head(signal, *gate_lens(view, signal.lens_id, signal.state, gates, ahead))
+    return Head(signal, *gate_lens(view, signal, gates, ahead))
 
 
 def decide_light(
@@ -221,7 +221,9 @@ def decide_light(
     order = ("left", "straight", "right")
     other = min(named, key=lambda pair: (order.index(pair[1]), pair[0])) if named else None
     reason = f"{state}, {chief.verdict.reason}"
-    if any(head.verdict.stated is None and head.signal.state != state for head in others):
+    known = {(head.signal.state, head.signal.movement) for head in rivals}  # a far repeater of these adds no doubt
+    doubtful = [h for h in others if h.verdict.stated is None and h.signal.state != state]
+    if any((head.signal.state, head.signal.movement) not in known for head in doubtful):
         return None, state, f"{reason}; a second light is below the gates", chief
     unread = any(head.signal.arrow and not _arrow(head, gates) for head in (chief, *rivals))
     # A round light beside an arrow means straight on; for another movement of ego's nothing in the picture says so.
