@@ -1,7 +1,6 @@
 """Confidences are the probabilities that the model itself gives to the tokens of each slot."""
 
 import math
-import warnings
 from typing import Any
 
 import pytest
@@ -69,22 +68,6 @@ def test_pieces_join_to_the_text_also_across_split_characters() -> None:
     pieces = token_pieces(lambda ids: bytes(ids).decode("utf-8", "replace"), list(data))
     assert "".join(pieces) == "40 km/h → né"
     assert len(pieces) == len(data)
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Any:
-    """A random qwen2_5_vl checkpoint of a few hundred thousand weights."""
-    pytest.importorskip("torch")
-    from pacenote.models.starter import build, starter_config
-    from pacenote.models.tokenizer import canonical_texts, train_tokenizer
-
-    config = starter_config(
-        "student", vision_width=32, vision_depth=1, vision_heads=2, vision_ffn=64, full_attention=[0],
-        width=32, depth=1, heads=2, kv_heads=1, ffn=64,
-    )  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return build(config, train_tokenizer(canonical_texts()))
 
 
 def test_scored_and_plain_answers_agree_and_probabilities_are_the_models_own(tiny: Any) -> None:

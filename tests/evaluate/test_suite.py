@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacenote.errors import InputError
@@ -109,6 +109,7 @@ def test_advise_writes_what_was_agreed_and_passes_over_broken_pictures(
 
 
 @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), min_size=4, max_size=24))
+@settings(max_examples=15)
 def test_a_difference_is_the_difference_and_vanishes_for_equal_models(frames: list[tuple[int, int]]) -> None:
     rows, others = [], {}
     for index, (true, said) in enumerate(frames):

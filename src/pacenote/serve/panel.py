@@ -83,21 +83,21 @@ def _light(image: "Image.Image", draw: "ImageDraw.ImageDraw", advisory: Advisory
     if light is None or state in (None, "none"):
         draw.text((x, 106), "–" if light is None else "none ahead", font=font(24), fill=FAINT, anchor="lm")
         return
-    where = "" if light.movement == "any" else light.movement
     draw.text((x, 84), light.state.upper(), font=font(36, True), fill=STATE_COLOURS[light.state], anchor="ls")
+    room = x1 - x - 12
+    lines = [(slot_text(advisory, "light").rstrip(".").split(", ", 1)[1].split(";")[0], 19, BRIGHT)]
+    where = [] if light.movement == "any" else [f"for {light.movement}"]
+    where += ["at the toll station"] if light.place == "toll" else []
     if where:
-        width = draw.textlength(light.state.upper(), font=font(36, True))
-        draw.text((x + width + 10, 84), where, font=font(20), fill=SOFT, anchor="ls")
-    action = slot_text(advisory, "light").rstrip(".").split(", ", 1)[1].split(";")[0]
-    draw.text((x, 98), _fit(draw, action, x1 - x - 12, 19), font=font(19), fill=BRIGHT)
-    y = 128
-    if light.place == "toll":
-        draw.text((x, y), "at the toll station", font=font(15), fill=SOFT)
-        y += 20
+        lines.append((", ".join(where), 15, SOFT))
     if light.other:
         state, movement = light.other
-        text = f"{state} for {movement}" if movement != "any" else state
-        draw.text((x, y), text, font=font(15, True), fill=STATE_COLOURS[state])
+        lines.append((f"{state} for {movement}" if movement != "any" else state, 15, STATE_COLOURS[state]))
+    y = 98
+    for text, most, colour in lines:
+        size = _size(draw, text, room, most)
+        draw.text((x, y), _fit(draw, text, room, size), font=font(size), fill=colour)
+        y += most + 9
 
 
 def _kinds(
@@ -119,8 +119,13 @@ def _kinds(
         words = kind_words(kind).replace("pedestrian crossing", "crossing")
         if pitch < 60:  # all seven at once: the signs speak for themselves
             continue
-        size = next((size for size in (15, 13, 12, 11) if draw.textlength(words, font=font(size)) <= pitch - 4), 11)
+        size = _size(draw, words, pitch - 4, 15)
         draw.text((centre, 142), _fit(draw, words, pitch - 4, size), font=font(size), fill=BRIGHT, anchor="ma")
+
+
+def _size(draw: Any, text: str, width: float, most: int) -> int:
+    """The largest letter size up to `most` px, but not below 11, at which `text` is at most `width` px wide."""
+    return next((size for size in range(most, 11, -1) if draw.textlength(text, font=font(size)) <= width), 11)
 
 
 def _fit(draw: Any, text: str, width: float, size: int) -> str:
