@@ -152,7 +152,7 @@ def compose(recipe: SceneRecipe, index: int, place: Place, wish: Wish, site: Sit
         MAKERS[kind](draft, recipe.obstacle_m, rng("obstacle " + kind))
     parked(draft, streets, recipe.traffic.parked, rng("parked"))
     bystanders(draft, rng("people"))
-    confusers(draft, rng("confusers"))
+    confusers(draft, moment.edge.road_class in ("motorway", "toll"), rng("confusers"))
     overhead(draft, moment.edge.road_class, rng("overhead"))
     line_streets(draft, draw_theme(moment.edge.road_class, rng("theme")), where, rng("surroundings"))
     things = clear_view(draft.things, signals, site) if not wish.occluded else draft.things

@@ -63,7 +63,7 @@ def approaches(streets: Streets, site: str, crossing: bool) -> list[Edge]:
     found = [
         e for e in streets.edges.values()
         if e.drive and e.end in streets.junctions and streets.junctions[e.end].arms > 2
-        and any(lane.links for lane in e.drive) and streets.signalised(e.end) == lit and length(e.drive[0].shape) > 30
+        and any(lane.links for lane in e.drive) and streets.signalised(e.end) == lit and length(e.drive[0].path) > 30 and length(e.drive[0].shape) > 8
     ]  # fmt: skip
     if crossing:
         return [e for e in found if own_crossings(streets, e)] or found
@@ -71,24 +71,31 @@ def approaches(streets: Streets, site: str, crossing: bool) -> list[Edge]:
 
 
 def signalised_moments(streets: Streets, traffic: Traffic, wish: Wish, rng: np.random.Generator) -> Iterator[Moment]:
-    """Moments at which ego's own link shows the wanted state; yellow is looked for, not waited for."""
+    """Moments at which ego's own link shows the wanted state; yellow is looked for, not waited for. With `wish.arrows`
+    those at which the movements differ come first."""
     found = approaches(streets, "signalised", wish.crossing)
-    order = rng.permutation(len(found))
-    for k in order:
+    if wish.arrows and wish.light != "off":
+        yield from _signalised(streets, traffic, wish, found, True, rng)
+    yield from _signalised(streets, traffic, wish, found, False, rng)
+
+
+def _signalised(streets: Streets, traffic: Traffic, wish: Wish, found: list[Edge], differ: bool,
+                rng: np.random.Generator) -> Iterator[Moment]:  # fmt: skip
+    for k in rng.permutation(len(found)):
         edge = found[int(k)]
         way = _lane_and_link(edge, rng, lit=True)
         if way is None:
             continue
         lane, link = way
-        good, differing = [], []
+        pool = []
         for time in traffic.tls_times:
             states = approach_states(traffic, edge, float(time))
             signal = traffic.state(link.tls, float(time))
             own = LETTERS.get(signal[link.index], "red") if link.index < len(signal) else "off"
             if own == wish.light or wish.light == "off":
                 states = states | {link.movement: own}
-                (differing if len(set(states.values())) > 1 else good).append((float(time), states))
-        pool = differing if wish.arrows and differing and wish.light != "off" else good or differing
+                if (len(set(states.values())) > 1) == differ or wish.light == "off":
+                    pool.append((float(time), states))
         if not pool:
             continue
         time, states = choice(rng, pool)

@@ -44,7 +44,7 @@ def network_spec(recipe: SceneRecipe, number: int) -> NetworkSpec:
     """The specification of a recipe's network, by number: a pure function."""
     rng = stream(recipe.digest, number, "network")
     asked = recipe.networks
-    kind = pick(rng, asked.kinds)
+    kind = _spread(asked.kinds, number, stream(recipe.digest, 0, "kinds").random())
     with_lights, without = recipe.sites.get("signalised", 0.0), recipe.sites.get("unsignalised", 0.0)
     return NetworkSpec(
         name=f"{kind}-{recipe.split}-{recipe.digest[:6]}-{number:04d}",
@@ -59,6 +59,16 @@ def network_spec(recipe: SceneRecipe, number: int) -> NetworkSpec:
         signalised=1.0 if without == 0 else 0.0 if with_lights == 0 else 0.62,
         file=asked.files[number % len(asked.files)] if kind == "file" else "",
     )
+
+
+def _spread(shares: dict[str, float], number: int, start: float) -> str:
+    """Keys in proportion to their shares even over a few numbers: steps of the golden ratio, not independent draws."""
+    place = (start + number * 0.6180339887498949) % 1.0 * sum(shares.values())
+    for key, share in shares.items():
+        place -= share
+        if place < 0:
+            return key
+    return next(key for key, share in shares.items() if share > 0)
 
 
 def build_network(spec: NetworkSpec, cache: Path) -> Path:
@@ -125,7 +135,7 @@ def _topology(spec: NetworkSpec, folder: Path) -> tuple[dict[str, np.ndarray], l
         "spider": ["-s", "--spider.arm-number", "5", "--spider.circle-number", "2", "--spider.space-radius", _number(block),
                    "--spider.attach-length", _number(max(170.0, block))],
         "random": ["-r", "--rand.iterations", "14", "--rand.min-distance", _number(block * 0.8),
-                   "--rand.max-distance", _number(block * 1.7), "--rand.min-angle", "50"],
+                   "--rand.max-distance", _number(block * 1.7), "--rand.min-angle", "65"],
     }[spec.kind]  # fmt: skip
     sumo.run("netgenerate", *shape, "--seed", str(spec.seed), "--plain-output-prefix", folder / "p", "-o", folder / "p.net.xml")
     nodes = {n.get("id", ""): np.array([float(n.get("x", 0)), float(n.get("y", 0))])
@@ -145,7 +155,7 @@ def _city(spec: NetworkSpec, folder: Path, out: Path) -> None:
         for end in street:
             arms[end] += 1
     node_root, edge_root = ET.Element("nodes"), ET.Element("edges")
-    radius = uniform(rng, 4.0, 9.0)
+    radius = uniform(rng, 2.5, 7.0)
     for name, (x, y) in nodes.items():
         lit = arms[name] > 2 and chance(rng, spec.signalised)
         kind = "traffic_light" if lit else choice(rng, NODE_TYPES) if arms[name] > 2 else "priority"
@@ -163,7 +173,7 @@ def _city(spec: NetworkSpec, folder: Path, out: Path) -> None:
         span = float(np.hypot(*(nodes[b] - nodes[a])))
         bow = uniform(rng, -1, 1) * 0.07 * span if chance(rng, 0.6) else 0.0
         s_curve = chance(rng, 0.3)
-        turning = turn_lanes and lanes < 3 and road != "residential" and span > 90
+        turning = turn_lanes and lanes < 3 and road != "residential" and span > 110
         for start, end, sign in ((a, b, 1.0), (b, a, -1.0)):
             bend = bow if s_curve else bow * sign  # an S-curve seen from its other end bows to the same side
             edge = ET.SubElement(
@@ -181,7 +191,7 @@ def _city(spec: NetworkSpec, folder: Path, out: Path) -> None:
             if more:
                 some = " ".join(str(k) for k in range(first + lanes))
                 ET.SubElement(edge, "split", pos="0", lanes=some)
-                ET.SubElement(edge, "split", pos="-45", lanes=f"{some} {first + lanes}")
+                ET.SubElement(edge, "split", pos="-60", lanes=f"{some} {first + lanes}")
     ET.ElementTree(node_root).write(folder / "c.nod.xml")
     ET.ElementTree(edge_root).write(folder / "c.edg.xml")
     arguments = [

@@ -55,7 +55,7 @@ class Networks:
 class Traffic:
     """SUMO's simulation. `trajectories`: a CSV or Parquet file (time, id, type, x, y, heading) that replaces it."""
 
-    cars_per_km: tuple[float, float] = (3.0, 16.0)  # per lane, drawn for each network
+    cars_per_km: tuple[float, float] = (3.0, 18.0)  # per lane, drawn for each network
     seconds: float = 200.0
     step_s: float = 1.0
     trajectories: str = ""
@@ -68,8 +68,8 @@ class Lights:
     `occluded` are shares made unreadable on purpose."""
 
     states: dict[str, float] = _shares(red=0.35, yellow=0.25, green=0.35, off=0.05)
-    lens_px: tuple[float, float] = (3.0, 20.0)
-    lens_px_median: float = 7.0
+    lens_px: tuple[float, float] = (3.5, 20.0)
+    lens_px_median: float = 7.5
     too_small: float = 0.06
     occluded: float = 0.05
     toll: float = 0.9  # share of toll scenes whose own lane has a light
@@ -113,10 +113,10 @@ class SceneRecipe:
     lights: Lights = field(default_factory=Lights)
     camera: Cameras = field(default_factory=Cameras)
     drives: Drives = field(default_factory=Drives)
-    sites: dict[str, float] = _shares(signalised=0.44, unsignalised=0.14, midblock=0.20, plain=0.22)
+    sites: dict[str, float] = _shares(signalised=0.46, unsignalised=0.16, midblock=0.19, plain=0.19)
     crossing: dict[str, float] = _shares(signalised=0.5, unsignalised=0.4, midblock=0.6, plain=0.3)
     obstacles: dict[str, float] = _shares(
-        cone=0.28, barrier=0.06, construction=0.06, debris=0.06, pedestrian=0.06, animal=0.06, crash=0.06
+        cone=0.29, barrier=0.06, construction=0.06, debris=0.06, pedestrian=0.06, animal=0.06, crash=0.06
     )
     obstacle_m: tuple[float, float] = (6.0, 42.0)
     weather: dict[str, float] = _shares(clear=0.42, overcast=0.24, rain=0.19, fog=0.08, snow=0.07)

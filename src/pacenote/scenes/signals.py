@@ -37,17 +37,17 @@ class SignalStyle:
     low_m: float  # of heads on poles
 
 
-def draw_style(rng: np.random.Generator, near: bool = False) -> SignalStyle:
-    """A style; `near` asks for heads by the stop line, so that they look large."""
-    primary = pick(rng, {"far_mast": 0.34, "far_pole": 0.16, "near_pole": 0.22, "near_mast": 0.12, "wire": 0.16})
+def draw_style(rng: np.random.Generator, near: bool = False, large: bool = False) -> SignalStyle:
+    """A style; `near` asks for heads by the stop line, so that they look large, `large` for 300 mm lenses."""
+    primary = pick(rng, {"far_mast": 0.42, "far_pole": 0.12, "near_pole": 0.15, "near_mast": 0.14, "wire": 0.17})
     if near and not primary.startswith("near"):
         primary = choice(rng, ("near_pole", "near_mast"))
     over = primary.endswith("mast") or primary == "wire"
     return SignalStyle(
         primary=primary,
-        second=pick(rng, {"": 0.45, "near_pole": 0.35, "far_pole": 0.2}),
+        second=pick(rng, {"": 0.56, "near_pole": 0.24, "far_pole": 0.2}),
         layout="horizontal" if over and chance(rng, 0.3) else "vertical",
-        lens_m=0.3 if chance(rng, 0.72) else 0.2,
+        lens_m=0.3 if chance(rng, 0.72) or large else 0.2,
         housing=pick(rng, {"black": 0.6, "yellow": 0.25, "grey": 0.15}),
         backplate=chance(rng, 0.3),
         height_m=uniform(rng, 5.0, 6.3),
@@ -130,7 +130,6 @@ class Approach:
 def heads(approach: Approach, found: list[Group], style: SignalStyle, rng: np.random.Generator) -> list[Signal]:
     """The heads of one approach, ids still 0."""
     made: list[Signal] = []
-    back = approach.yaw + math.pi
 
     def add(group: Group, spot: Line, z: float, foot: Line, mount: str, layout: str) -> None:
         lean = approach.yaw + math.pi + float(rng.normal(0, 0.05))
@@ -157,12 +156,23 @@ def heads(approach: Approach, found: list[Group], style: SignalStyle, rng: np.ra
                 lanes = group.lanes if len(found) > 1 or chance(rng, 0.4) else group.lanes[:: max(1, len(group.lanes) - 1)]
                 for lane in lanes:
                     spot = approach.lane_ends[lane] + approach.u * (ahead - (approach.stop_m if which == "near_mast" else 0))
+                    if which == "wire":
+                        foot = _wire_foot(approach, spot)
                     if len(found) > 1 and sum(lane in other.lanes for other in found) > 1:
                         spot = spot + approach.k * (0.6 if group.movement != "left" else -0.6) * approach.streets.kerb
                     mount = "wire" if which == "wire" else "mast"
                     add(group, spot, style.height_m, foot, mount, style.layout)
-    del back
     return made
+
+
+def _wire_foot(approach: Approach, spot: Line) -> Line:
+    """Where the pole of a span wire stands so that it and its fellow at the other end are both off the carriageway."""
+    road = approach.streets.road
+    for reach in np.arange(6.0, 34.0, 2.0):
+        ends = [Point(spot + approach.k * reach * sign).buffer(0.3) for sign in (1, -1)]
+        if not any(road.intersects(end) for end in ends):
+            return np.asarray(spot + approach.k * reach)
+    return np.asarray(spot + approach.k * 16.0)
 
 
 def _stack(add, found: list[Group], foot: Line, z: float, inward: Line) -> None:  # type: ignore[no-untyped-def]

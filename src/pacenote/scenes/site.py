@@ -114,7 +114,7 @@ def junction_site(recipe: SceneRecipe, streets: Streets, traffic: Traffic, wish:
     stop_at = length(lane.shape) - back
     signals: list[Signal] = []
     if lit:
-        style = draw_style(rng, near=wanted_px(recipe, wish, moment.differ) * 24 / 300 > uniform(rng, 0.4, 1.1))
+        style = draw_style(rng, near=wanted_px(recipe, wish, moment.differ) * 24 / 300 > uniform(rng, 0.45, 1.3), large=moment.differ)
         signals = junction_signals(streets, traffic, moment.time, edge, link, moment.states, style, rng, stops | {edge.id: back}, zebras)
         small = wish.lens_px < recipe.lights.lens_px[0]
         found = back_off(recipe, wish, moment, signals, stop_at, 78.0 if small else NEAR_M, rng)

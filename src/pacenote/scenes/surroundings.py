@@ -248,7 +248,8 @@ def _fences(draft: Draft, side: Side, theme: Theme, rng: np.random.Generator) ->
     while s + long < total:
         x, y, yaw = spot(side, s + long / 2, 0.45)
         if chance(rng, 0.75):
-            _try(draft, kind, x, y, yaw, (long, 0.15 if kind == "fence" else 0.3, high), 0.1, style=style, reach=90)  # type: ignore[arg-type]
+            _try(draft, kind, x, y, yaw, (long, 0.15 if kind == "fence" else 0.3, high), 0.1, style=style, reach=90,
+                 reserve=(long - 0.5, 0.3))  # type: ignore[arg-type]
         s += long + (0.0 if chance(rng, 0.8) else 5.0)
 
 
@@ -262,9 +263,9 @@ def _rail(draft: Draft, side: Side, rng: np.random.Generator) -> None:
     while s + long < total:
         x, y, yaw = spot(side, s + long / 2, 1.6 if wall else 0.6)
         if wall:
-            _try(draft, "wall", x, y, yaw, (long, 0.3, high), 0.1, style=style)
+            _try(draft, "wall", x, y, yaw, (long, 0.3, high), 0.1, style=style, reserve=(long - 0.6, 0.3))
         else:
-            _try(draft, "guard_rail", x, y, yaw, (long, 0.3, 0.8), 0.05, style=style, reach=110)
+            _try(draft, "guard_rail", x, y, yaw, (long, 0.3, 0.8), 0.05, style=style, reach=110, reserve=(long - 0.6, 0.3))
         s += long
 
 
@@ -313,15 +314,17 @@ def _width(draft: Draft, x: float, y: float, yaw: float) -> float:
     return float(max(ray.length, 8.0))
 
 
-def confusers(draft: Draft, rng: np.random.Generator) -> None:
-    """Bystanders of a cone's colours off the road: an orange or red sign, a bollard row, a crate, on either side of ego."""
+def confusers(draft: Draft, fast: bool, rng: np.random.Generator) -> None:
+    """Bystanders of a cone's colours off the road: an orange or red sign, a bollard row, a crate, on either side of
+    ego; on a fast road only posts and signs."""
     for _ in range(int(rng.poisson(1.2))):
         along = draft.start_m + uniform(rng, 8, 35)
         x, y, yaw = at(draft.route, along)
         for out in (5.0, 7.0, 9.0, 12.0):
             sign = choice(rng, (-1.0, 1.0))
             dx, dy = left_of(yaw) * sign * out
-            kind = pick(rng, {"hydrant": 0.3, "pole": 0.3, "bin": 0.2, "sign": 0.2})
+            shares = {"pole": 0.6, "sign": 0.4} if fast else {"hydrant": 0.3, "pole": 0.3, "bin": 0.2, "sign": 0.2}
+            kind = pick(rng, shares)
             size = {"hydrant": (0.35, 0.35, 0.8), "pole": (0.16, 0.16, 0.95), "bin": (0.6, 0.6, 1.05), "sign": (0.12, 0.8, 2.6)}[kind]
             if _try(draft, kind, x + float(dx), y + float(dy), yaw + math.pi, size, 0.5, paving=True, style=seed32(rng) % 1000,  # type: ignore[arg-type]
                     colour=paint(rng), state=("warning",) if kind == "sign" else ()):  # fmt: skip

@@ -42,8 +42,8 @@ def lens_pixels(recipe: SceneRecipe, rng: np.random.Generator) -> float:
     low, high = asked.lens_px
     if chance(rng, asked.too_small):
         return uniform(rng, 0.35 * low, low)
-    value = asked.lens_px_median * math.exp(0.42 * float(rng.standard_normal()))
-    return float(min(max(value, low * 1.25), high))
+    value = asked.lens_px_median * math.exp(0.38 * float(rng.standard_normal()))
+    return float(min(max(value, low * 1.3), high))
 
 
 def draw_wish(recipe: SceneRecipe, index: int, kind: str, attempt: int = 0) -> Wish:
