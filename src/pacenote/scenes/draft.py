@@ -79,6 +79,7 @@ class Draft:
     start_m: float  # where on it the (first) camera is
     road: BaseGeometry
     paved: BaseGeometry
+    keep_m: float = 0.0  # obstacles leave this much free to either side of the route (0: they may stand in ego's way)
     things: list[Thing] = field(default_factory=list)
     lamps: list[Lamp] = field(default_factory=list)
     taken: list[tuple[float, float, float, Polygon]] = field(default_factory=list)

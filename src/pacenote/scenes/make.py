@@ -11,6 +11,7 @@ import shapely
 from pacenote.errors import InputError
 from pacenote.scenes import sumo
 from pacenote.scenes.draft import Draft, Sight
+from pacenote.scenes.drives import drive_scenes, find_trip
 from pacenote.scenes.geometry import project
 from pacenote.scenes.moment import moments, speed_near
 from pacenote.scenes.network import NetworkSpec, build_network, network_spec
@@ -27,6 +28,7 @@ from pacenote.scenes.streets import Streets, load_streets
 from pacenote.scenes.surroundings import confusers, draw_theme, line_streets, overhead
 from pacenote.scenes.tolls import build_plaza
 from pacenote.scenes.traffic import Traffic, simulate
+from pacenote.scenes.twins import twin
 from pacenote.scenes.vehicles import moving, occluder, parked, place_moving
 from pacenote.scenes.weather import environment
 from pacenote.scenes.wish import Wish, draw_wish
@@ -76,14 +78,12 @@ def fit(wish: Wish, place: Place, rng: np.random.Generator) -> Wish:
     return wish
 
 
-def find_site(recipe: SceneRecipe, index: int, place: Place, flip: Wish | None = None) -> tuple[Wish, Site] | Rejected:
+def find_site(recipe: SceneRecipe, index: int, place: Place) -> tuple[Wish, Site] | Rejected:
     """The wish and a site that shows it, within the recipe's tries."""
     wish = draw_wish(recipe, index, place.spec.kind)
     for attempt in range(recipe.tries):
         rng = stream(recipe.digest, index, f"site {attempt}")
         wish = fit(draw_wish(recipe, index, place.spec.kind, attempt), place, stream(recipe.digest, index, "fit"))
-        if flip is not None:
-            wish = replace(wish, crossing=flip.crossing, obstacles=flip.obstacles)
         for count, moment in enumerate(moments(place.streets, place.traffic, wish, rng)):
             if count >= PLACES_A_TRY:
                 break
@@ -104,6 +104,27 @@ def make_scene(recipe: SceneRecipe, index: int, cache: str | Path | None = None)
     if isinstance(found, Rejected):
         return found
     return compose(recipe, index, place, *found)
+
+
+def make_twins(recipe: SceneRecipe, index: int, cache: str | Path | None = None) -> list[Scene] | Rejected:
+    """Scene `index` and its twin, in which one fact is flipped (`Scene.twin_of`, `Scene.flipped`)."""
+    place = find_place(recipe, index, cache)
+    found = find_site(recipe, index, place)
+    if isinstance(found, Rejected):
+        return found
+    scene = compose(recipe, index, place, *found)
+    other = twin(scene, place, *found, lambda wish, site: compose(recipe, index, place, wish, site))
+    return [scene, other] if other is not None else Rejected("no fact of this scene can be flipped")
+
+
+def make_drive(recipe: SceneRecipe, index: int, cache: str | Path | None = None) -> list[Scene] | Rejected:
+    """Simulated drive `index`: `recipe.drives.seconds` of one trip at `rate_hz` frames a second, one Scene a frame."""
+    place = find_place(recipe, index, cache, step_s=1.0 / recipe.drives.rate_hz)
+    trip = find_trip(recipe, index, place.streets, place.traffic)
+    if trip is None:
+        return Rejected(f"no trip of {recipe.drives.seconds:g} s on {place.spec.name} after {recipe.tries} tries")
+    wish = draw_wish(recipe, index, place.spec.kind)
+    return drive_scenes(recipe, index, place.spec.name, place.streets, place.traffic, trip, wish)
 
 
 def make_ground(recipe: SceneRecipe, index: int, place: Place, site: Site, sight: Sight) -> Ground:

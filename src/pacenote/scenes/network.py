@@ -104,7 +104,7 @@ def _import(spec: NetworkSpec, folder: Path, out: Path) -> None:
                      "--sidewalks.guess", "--crossings.guess", "--remove-edges.isolated",
                      "--keep-edges.by-vclass", "passenger"]  # fmt: skip
     elif name.endswith((".xodr", ".xodr.gz")):
-        arguments = ["--opendrive-files", spec.file, "--opendrive.import-all-lanes", "false"]
+        arguments = ["--opendrive-files", spec.file, "--offset.disable-normalization"]
     else:
         raise InputError(f"{spec.file}: not a road network; give .osm, .xodr or .net.xml")
     sumo.run("netconvert", *arguments, *common, "-o", made)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from shapely.geometry import LineString
 
 from pacenote.scenes.draft import Draft, paint
 from pacenote.scenes.geometry import at, box, left_of
@@ -43,6 +44,8 @@ def _spot(draft: Draft, ahead: float, left: float) -> tuple[float, float, float]
 def _clear(draft: Draft, x: float, y: float, yaw: float, size: tuple[float, float]) -> bool:
     """Make room on the road: moving traffic gives way, fixed things do not."""
     shape = box(x, y, yaw, *size)
+    if draft.keep_m and shape.distance(LineString(draft.route)) < draft.keep_m:
+        return False
     draft.evict(shape, 0.4)
     camera = draft.camera
     return draft.free(shape, 0.1) and math.hypot(x - camera.x, y - camera.y) > 3.0
