@@ -193,23 +193,27 @@ class View:
         inside, outside = (np.linalg.norm(patch[part] - mean, axis=1) for part in (mask, ring))
         return max(apart, float(np.percentile(inside, 75) - np.percentile(outside, 75)))
 
-    def lens_colour(self, positions: NDArray[np.intp], gates: Gates) -> str:
-        """The colour that a lens shows in the frame: red, yellow, green, or "" where it is too pale to tell.
+    def lens_colours(self, positions: NDArray[np.intp], gates: Gates) -> tuple[str, ...]:
+        """The colours that a lens shows in the frame (red, yellow, green), the one to trust first; () if it has none.
 
-        A bright lens clips to white or pale yellow in the middle and keeps its hue in the glow around it, so where
-        the lens is that bright, its rim is read, as the eye does.
+        A bright lens clips to white or pale yellow in the middle and keeps its hue in the glow around it; there, where
+        the lens itself tells nothing else, the two pixels around it count, as they do for the eye.
         """
         mask, rows, columns = self.mask(positions, 4)
         patch = self.lab[rows, columns]
-        bright = float(patch[mask][:, 0].mean()) > gates.lens_clipped_l
-        rim = grow(mask, 2) & ~mask
-        for region in (rim, mask) if bright else (mask, rim):
-            ab = patch[region][:, 1:]
-            chroma = np.hypot(ab[:, 0], ab[:, 1])
-            vivid = ab[chroma >= np.percentile(chroma, 60)].mean(0)
-            if float(np.hypot(*vivid)) >= gates.lens_chroma:
-                return hue_name(math.degrees(math.atan2(vivid[1], vivid[0])))
-        return ""
+        core = self._hue(patch[mask], gates)
+        clipped = float(patch[mask][:, 0].mean()) > gates.lens_clipped_l
+        glow = self._hue(patch[grow(mask, 2) & ~mask], gates) if clipped and core in ("", "yellow") else ""
+        return tuple(dict.fromkeys(name for name in (core, glow) if name))
+
+    @staticmethod
+    def _hue(pixels: NDArray[np.float32], gates: Gates) -> str:
+        chroma = np.hypot(pixels[:, 1], pixels[:, 2])
+        chosen = pixels[chroma >= np.percentile(chroma, 60)]
+        vivid = np.average(chosen[:, 1:], axis=0, weights=chosen[:, 0] + 1.0)  # light shows its colour, dark fringes not
+        if float(np.hypot(*vivid)) < gates.lens_chroma:
+            return ""
+        return hue_name(math.degrees(math.atan2(vivid[1], vivid[0])))
 
 
 def hue_name(degrees: float) -> str:
@@ -270,9 +274,9 @@ def gate_lens(view: View, signal: Signal, gates: Gates, expected_m: float) -> tu
     if seen.contrast < gates.lens_contrast:
         return seen, diameter, Verdict(None, f"contrast {seen.contrast:.0f} < {gates.lens_contrast:.0f}")
     if state != "off":
-        shown = view.lens_colour(view.pixels(lens_id), gates)
-        if shown != state:
-            return seen, diameter, Verdict(None, f"the {state} lens looks {shown or 'colourless'} in the frame")
+        shown = view.lens_colours(view.pixels(lens_id), gates)
+        if state not in shown:
+            return seen, diameter, Verdict(None, f"the {state} lens looks {(*shown, 'colourless')[0]} in the frame")
     return seen, diameter, Verdict(True, f"lens {diameter:.1f} px, visible {seen.visible:.2f}")
 
 
