@@ -139,6 +139,33 @@ def test_a_missing_renderer_stops_at_once(tmp_path: Path, shots: list[int], monk
         render_dataset(RECIPE, tmp_path / "out")
 
 
+def test_twins_are_kept_in_pairs_that_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    streets = {}
+
+    def scenes(order: pipeline.Order) -> Iterator[tuple[str, Scene | str]]:
+        for index in range(order.start, order.start + order.count):
+            for part in ("", "-twin"):
+                street = painted(index - index % 2 + (index % 2 if part else 0))
+                name = f"pair-{index}{part}"
+                streets[name] = street
+                scene = dataclasses.replace(
+                    street.scene, id=name, index=index, twin_of=f"pair-{index}" if part else "", flipped="light"
+                )
+                yield name, scene
+
+    def shoot(scene: Scene, *_: Any) -> tuple[Any, Any]:
+        return streets[scene.id].frame, streets[scene.id]
+
+    monkeypatch.setattr(pipeline, "scenes", scenes)
+    monkeypatch.setattr(pipeline, "shoot", shoot)
+    render_dataset(RECIPE, tmp_path, count=4, mode="twins")
+    dataset = Dataset.open(tmp_path)
+    assert [(sample.id, sample.twin_of) for sample in dataset] == [("pair-1", ""), ("pair-1-twin", "pair-1")]
+    reasons = {row.id: row.reason for row in dataset.rejected()}
+    assert "does not show" in reasons["pair-0"]
+    assert reasons["pair-3"] == "its twin was rejected"
+
+
 def test_halving_keeps_a_single_pixel_of_a_light() -> None:
     classes = np.full((9, 11), CLASS_INDEX["sky"], np.uint8)
     classes[3, 5] = CLASS_INDEX["light_red"]

@@ -12,7 +12,7 @@ import io
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ LICENCE = "Apache-2.0"
 SHARD_SCENES = 20
 QUALITY = 92  # of the JPEG, colour at full resolution: a light of five pixels would lose its colour otherwise
 MODES = ("frames", "twins", "drives")
+FAILED = "failed:"  # how the reason of a rejection begins that an error caused, not the scene
 # Classes of which a single pixel survives halving.
 KEEP = ("light_red", "light_yellow", "light_green", "light_off", "cone", "pedestrian", "animal", "debris", "speed_sign")
 
@@ -149,28 +150,52 @@ def render_shard(shard: Shard, partial: Path) -> dict[str, Any]:
     samples: list[Sample] = []
     rejected: list[Rejected] = []
     seconds: dict[str, float] = {}
-    failures: list[str] = []
     for name, scene in scenes(order):
-        if not isinstance(scene, Scene):
-            rejected.append(Rejected(name, scene, "rendered"))
-            continue
-        try:
-            made = render_sample(scene, order, seconds)
-        except InputError:
-            raise  # Blender is missing, or an asset: no scene would fare better
-        except Exception as error:  # noqa: BLE001 - one broken scene must not cost the others
-            failures.append(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
-            rejected.append(Rejected(scene.id, f"failed: {failures[-1]}", "rendered"))
-            continue
+        made: Sample | str
+        if isinstance(scene, str):
+            made = scene
+        else:
+            try:
+                made = render_sample(scene, order, seconds)
+            except InputError:
+                raise  # Blender is missing, or an asset: no scene would fare better
+            except Exception as error:  # noqa: BLE001 - one broken scene must not cost the others
+                made = failure(error)
         if isinstance(made, Sample):
             samples.append(made)
         else:
-            rejected.append(Rejected(scene.id, made, "rendered"))
-    if failures and not samples and len(failures) > 2:
-        raise PacenoteError(f"{shard.name}: every scene failed, the last with {failures[-1]}")
+            rejected.append(Rejected(name, made, "rendered"))
+    failures = [row.reason for row in rejected if row.reason.startswith(FAILED)]
+    if not samples and len(failures) > 2:
+        raise PacenoteError(f"{shard.name}: no scene succeeded; {failures[-1]}")
+    if order.mode == "twins":
+        samples, alone = pairs(samples)
+        rejected += alone
     stats: dict[str, Any] = dict(write_shard(samples, partial, rejected))
     reasons = Counter(row.reason.split(":")[0] for row in rejected)
     return stats | {"seconds": {key: round(value, 2) for key, value in seconds.items()}, "reasons": dict(reasons)}
+
+
+def failure(error: Exception) -> str:
+    """The reason of a rejection that an error caused."""
+    return f"{FAILED} {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def pairs(samples: Sequence[Sample]) -> tuple[list[Sample], list[Rejected]]:
+    """The samples that stand beside their twin and differ from it in truth, and the others with the reason."""
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(sample.scene, []).append(sample)
+    kept: list[Sample] = []
+    alone: list[Rejected] = []
+    for group in groups.values():
+        truths = [sample.truth.to_dict() if sample.truth else None for sample in group]
+        if len(group) == 2 and truths[0] != truths[1]:
+            kept += group
+        else:
+            reason = "its twin was rejected" if len(group) == 1 else "the flipped fact does not show in the truth"
+            alone += [Rejected(sample.id, reason, "rendered") for sample in group]
+    return kept, alone
 
 
 def scenes(order: Order) -> Iterator[tuple[str, Scene | str]]:
@@ -183,7 +208,7 @@ def scenes(order: Order) -> Iterator[tuple[str, Scene | str]]:
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001 - as above
-            yield name, f"failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            yield name, failure(error)
             continue
         for scene in made if isinstance(made, (list, tuple)) else (made,):
             yield (scene.id, scene) if isinstance(scene, Scene) else (name, str(scene.reason))
@@ -193,7 +218,7 @@ def scene_maker(mode: str) -> Callable[[SceneRecipe, int], Any]:
     """What makes an index of that mode: one Scene, several, or an object with the `reason` why there is none."""
     from pacenote.scenes import make
 
-    return make.make_scene
+    return {"frames": make.make_scene, "twins": make.make_twins, "drives": make.make_drive}[mode]
 
 
 def shoot(scene: Scene, preset: str, spend: Callable[[str, float], None]) -> tuple[NDArray[np.uint8], Passes]:

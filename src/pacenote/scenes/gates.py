@@ -210,7 +210,7 @@ class View:
     def _hue(pixels: NDArray[np.float32], gates: Gates) -> str:
         chroma = np.hypot(pixels[:, 1], pixels[:, 2])
         chosen = pixels[chroma >= np.percentile(chroma, 60)]
-        vivid = np.average(chosen[:, 1:], axis=0, weights=chosen[:, 0] + 1.0)  # light shows its colour, dark fringes not
+        vivid = np.average(chosen[:, 1:], axis=0, weights=chosen[:, 0] + 1.0)  # light shows its colour
         if float(np.hypot(*vivid)) < gates.lens_chroma:
             return ""
         return hue_name(math.degrees(math.atan2(vivid[1], vivid[0])))
