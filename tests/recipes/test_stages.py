@@ -15,8 +15,9 @@ from pacenote.errors import InputError
 from pacenote.evaluate import answers, suite
 from pacenote.recipes import load, run_recipe
 from pacenote.recipes.clips import cut
-from pacenote.recipes.stages import KINDS, Advise, Evaluate, Render
-from pacenote.work import read_json
+from pacenote.recipes.show import show_training
+from pacenote.recipes.stages import KINDS, Advise, Evaluate, Render, Train
+from pacenote.work import Page, read_json, write_json
 from tests.drives.test_clip import make_clip
 from tests.evaluate.scripted import Scripted, make_dataset, picture_of, truth_of
 
@@ -110,6 +111,30 @@ def test_report_compares_evaluations(place: Path, capsys: pytest.CaptureFixture[
     assert len(refusals) == 3
     assert "--out" in refusals[0]
     assert all("photos" in line for line in refusals[1:])
+
+
+def test_training_shows_the_loss_of_each_stage_from_its_newest_checkpoint(tmp_path: Path) -> None:
+    for stage, step, loss in (("01-dense", 5, 2.0), ("01-dense", 10, 1.0), ("02-language", 4, 0.5)):
+        place = tmp_path / stage / f"checkpoint-{step}"
+        place.mkdir(parents=True)
+        write_json(
+            place / "trainer_state.json", {"log_history": [{"step": 1, "loss": loss}, {"step": step, "lr": 0.1}]}
+        )
+    page = Page("x")
+    show_training(page, tmp_path)
+    assert "Training loss of each stage" in page.html()
+    empty = Page("x")
+    show_training(empty, tmp_path / "absent")
+    assert "no losses" in empty.html()
+
+
+def test_training_reads_all_its_datasets(tmp_path: Path) -> None:
+    for name in ("r.yaml", "a", "b"):
+        (tmp_path / name).write_text(name)
+    paths = {name: str(tmp_path / name) for name in ("r.yaml", "a", "b")}
+    stage = Train(recipe=paths["r.yaml"], data=(paths["a"], paths["b"]))
+    assert set(stage.sources()) == {"recipe", "data.0", "data.1"}
+    assert str(tmp_path) not in str(stage.settings())
 
 
 def test_demo_refuses_what_is_not_there(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

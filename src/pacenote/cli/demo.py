@@ -19,12 +19,8 @@ CLIPS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".hevc")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.add_argument(
-        "--photos", type=Path, metavar="DIR", help="photos to advise on; labels.jsonl scores them"
-    )
-    parser.add_argument(
-        "--clip", type=Path, metavar="FILE", help="a video to advise along (the first under DIR)"
-    )
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="photos to advise on; labels.jsonl scores them")
+    parser.add_argument("--clip", type=Path, metavar="FILE", help="a video to advise along (the first under DIR)")
     add_common(parser)
 
 

@@ -71,7 +71,7 @@ def find(name: str | Path) -> Path:
 
 
 def _is_recipe(path: Path) -> bool:
-    return re.search(r"^stages:", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
+    return isinstance(read_yaml(path).get("stages"), dict)  # a training recipe has a list of stages
 
 
 def load(path: str | Path, inputs: Mapping[str, Any] | None = None, seed: int | None = None) -> Recipe:
@@ -86,7 +86,8 @@ def load(path: str | Path, inputs: Mapping[str, Any] | None = None, seed: int | 
             raise unknown(str(path), key, KEYS)
     stages, given = held.get("stages"), held.get("inputs") or {}
     if not isinstance(stages, dict) or not stages or not isinstance(given, dict):
-        raise InputError(f"{path}: stages and inputs must be mappings, with at least one stage")
+        hint = "; a training recipe is for: pacenote train" if isinstance(stages, list) else ""
+        raise InputError(f"{path}: stages and inputs must be mappings, with at least one stage{hint}")
     for key in inputs or {}:
         if key not in given:
             raise unknown(str(path), key, tuple(given), "input")

@@ -51,6 +51,31 @@ def truth_line(truth: Truth, slot: str) -> str:
     return f"{slot}: {truth_words(truth, slot) if known[slot] else 'cannot be told'}"
 
 
+def show_training(page: Page, out: Path) -> None:
+    """The loss of each stage of a training, and its figures."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for checkpoint in sorted(out.glob("*/checkpoint-*"), key=lambda path: int(path.name.rsplit("-", 1)[1])):
+        state = checkpoint / "trainer_state.json"
+        if state.is_file():
+            history = read_json(state)["log_history"]
+            curves[checkpoint.parent.name] = [(row["step"], row["loss"]) for row in history if "loss" in row]
+    curves = {name: curves[name] for name in sorted(curves) if curves[name]}
+    if not curves:
+        page.paragraph("The training kept no losses.", note=True)
+        return
+    figure, axes = plt.subplots(1, len(curves), figsize=(4.2 * len(curves), 3), squeeze=False)
+    for axis, (name, points) in zip(axes[0], curves.items(), strict=True):
+        axis.plot(*zip(*points, strict=True), linewidth=1.2)
+        axis.set(title=name, xlabel="step", ylabel="loss", yscale="log")
+        axis.spines[["top", "right"]].set_visible(False)
+    page.figure(figure, "Training loss of each stage")
+
+
 def show_evaluation(page: Page, out: Path, data: str, split: str) -> None:
     """Main table, plots and a gallery of failures (of answers, where nothing is labelled)."""
     from pacenote.evaluate import tables

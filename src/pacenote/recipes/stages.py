@@ -44,18 +44,26 @@ class Stage(ABC):
 
     def sources(self) -> dict[str, str]:
         """Digests of what the stage reads; they decide, with its settings, whether to run it again."""
-        return {name: content(getattr(self, name)) for name in self.READS if getattr(self, name) is not None}
+        read: dict[str, str] = {}
+        for name in self.READS:
+            value = getattr(self, name)
+            if isinstance(value, tuple):
+                read |= {f"{name}.{number}": content(item) for number, item in enumerate(value)}
+            elif value is not None:
+                read[name] = content(value)
+        return read
 
     def settings(self) -> dict[str, Any]:
-        """The fields that shape the result, `optional` and `when` left out."""
+        """The fields that shape the result: not `optional` and `when`, nor the names of what is read by content."""
         held = dataclasses.asdict(self)
-        return {key: value for key, value in held.items() if key not in ("optional", "when")}
+        return {key: value for key, value in held.items() if key not in ("optional", "when", *self.READS)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Render(Stage):
     """Simulate and render streets into a Dataset. `recipe`: a scene recipe (YAML)."""
 
+    READS = ("recipe",)
     recipe: str
     split: Literal["train", "dev", "test"] = "test"
     count: int | None = None  # scenes, or drives; None: as many as the recipe says
@@ -81,6 +89,31 @@ class Render(Stage):
         from pacenote.recipes.show import show_dataset
 
         show_dataset(page, out, self.split)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Stage):
+    """Train a model on Datasets; it is left in `model` (`${NAME.out}/model`). `recipe`: a training recipe (YAML).
+    With `seeded`, the seed of the run replaces the recipe's own.
+    """
+
+    READS = ("recipe", "data")
+    recipe: str
+    data: tuple[str, ...]
+    seeded: bool = False
+    device: str = "auto"
+
+    def run(self, out: Path, context: Context) -> None:
+        from pacenote.training.recipe import read_recipe
+        from pacenote.training.run import train
+
+        recipe = read_recipe(Path(self.recipe), seed=context.seed if self.seeded else None)
+        train(recipe, self.data, out, device=self.device)
+
+    def show(self, page: Page, out: Path) -> None:
+        from pacenote.recipes.show import show_training
+
+        show_training(page, out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +229,7 @@ class Report(Stage):
 
 KINDS: dict[str, type[Stage]] = {
     "render": Render,
+    "train": Train,
     "evaluate": Evaluate,
     "advise": Advise,
     "watch": Watch,
