@@ -1,4 +1,4 @@
-"""Crude drawn streets with small lights, cones and zebras: enough to see whether a tower learns, made in milliseconds."""
+"""Crude drawn streets with small lights, cones and zebras: enough to see whether a tower learns."""
 
 from __future__ import annotations
 
@@ -44,7 +44,12 @@ def street(seed: int) -> tuple[np.ndarray, np.ndarray, Record]:
             wx, wy = x + int(rng.integers(0, w)), horizon - int(rng.integers(0, h))
             paint.rectangle([wx, wy, wx + 5, wy + 6], fill=colour(*rng.integers(100, 255, 3), lit=rng.random() < 0.5))
     left, right = int(rng.integers(-250, 80)), int(rng.integers(590, 920))
-    both("polygon", [(vanish - 8, horizon), (vanish + 8, horizon), (right, height), (left, height)], colour(92, 92, 97), "road")
+    both(
+        "polygon",
+        [(vanish - 8, horizon), (vanish + 8, horizon), (right, height), (left, height)],
+        colour(92, 92, 97),
+        "road",
+    )
     for k in range(12):
         y0, y1 = horizon + (height - horizon) * (k / 12) ** 2, horizon + (height - horizon) * ((k + 0.5) / 12) ** 2
         both("line", [(vanish, y0), (vanish, y1)], colour(230, 230, 225), "line")
@@ -69,7 +74,9 @@ def street(seed: int) -> tuple[np.ndarray, np.ndarray, Record]:
         x = int(rng.integers(0, width))
         both("rectangle", [x, y - s, x + 1.8 * s, y], colour(*rng.integers(30, 230, 3)), "vehicle")
         for dx in (0.1, 1.6):  # rear lamps: red that is no traffic light
-            paint.rectangle([x + dx * s, y - 0.5 * s, x + (dx + 0.12) * s, y - 0.4 * s], fill=colour(220, 30, 30, lit=True))
+            paint.rectangle(
+                [x + dx * s, y - 0.5 * s, x + (dx + 0.12) * s, y - 0.4 * s], fill=colour(220, 30, 30, lit=True)
+            )
     cones = rng.random() < 0.45
     if cones:
         for _ in range(int(rng.integers(1, 6))):
@@ -89,14 +96,16 @@ def street(seed: int) -> tuple[np.ndarray, np.ndarray, Record]:
             both("ellipse", [x - r, y + dy - r, x + r, y + dy + r], LENS[state], f"light_{state}")
             note("traffic_light", (x - r, y + dy - r, x + r, y + dy + r), state=state, role="ego", lens_px=2 * r)
     pixels = np.asarray(image).astype(np.int16) + rng.normal(0, rng.uniform(1, 8), (height, width, 1)).astype(np.int16)
-    kinds = {kind: False for kind in OBSTACLES} | {"cone": cones}
+    kinds = dict.fromkeys(OBSTACLES, False) | {"cone": cones}
     truth = Truth(
         speed_kmh=0 if state == "red" else 20 if cones else 30 if crossing else 50,
         light=Light(state),
         obstacles=kinds,
         crossroad={kind: kind == "pedestrian_crossing" and crossing for kind in CROSSROADS},
     )
-    record = Record(f"street-{seed}", truth, tuple(objects), {"time": "night" if night else "day"}, 8.0, 1.0, {}, str(seed))
+    record = Record(
+        f"street-{seed}", truth, tuple(objects), {"time": "night" if night else "day"}, 8.0, 1.0, {}, str(seed)
+    )
     return np.clip(pixels, 0, 255).astype(np.uint8), np.asarray(classes), record
 
 
@@ -104,7 +113,10 @@ def streets(count: int, seed: int = 0) -> Frames:
     """`count` drawn streets in memory."""
     drawn = [street(seed * 100_000 + i) for i in range(count)]
     return Frames(
-        np.stack([d[0] for d in drawn]), np.stack([d[1] for d in drawn]), np.ones(count, bool), tuple(d[2] for d in drawn)
+        np.stack([d[0] for d in drawn]),
+        np.stack([d[1] for d in drawn]),
+        np.ones(count, bool),
+        tuple(d[2] for d in drawn),
     )
 
 

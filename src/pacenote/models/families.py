@@ -96,9 +96,7 @@ class Model:
             for i, (own, question) in enumerate(zip(images, questions, strict=True))
         ]
         flat = [image.convert("RGB") for own in images for image in own]
-        batch = self.processor(
-            images=flat or None, text=texts, padding=True, padding_side="left", return_tensors="pt"
-        )
+        batch = self.processor(images=flat or None, text=texts, padding=True, padding_side="left", return_tensors="pt")
         return batch.to(self.device)
 
     def generate(
@@ -173,6 +171,8 @@ def load(name_or_directory: str, device: str = "cpu", dtype: Any = None) -> Mode
         if isinstance(error, InputError):
             raise
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{name_or_directory}: cannot be loaded ({reason}); check the directory or the hub id") from None
+        raise InputError(
+            f"{name_or_directory}: cannot be loaded ({reason}); check the path or hub id"
+        ) from None
     install(model)
     return Model(family, model.to(device).eval(), processor, str(name_or_directory))

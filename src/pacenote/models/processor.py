@@ -21,7 +21,7 @@ def processor_class() -> type:
     """
     from transformers import Qwen2_5_VLProcessor as Stock
 
-    class Qwen2_5_VLProcessor(Stock):  # type: ignore[misc]
+    class Qwen2_5_VLProcessor(Stock):
         def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
             self.image_token = getattr(tokenizer, "image_token", "<|image_pad|>")
             self.video_token = getattr(tokenizer, "video_token", "<|video_pad|>")

@@ -7,7 +7,7 @@ are neighbours (measured in docs/results.md).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pacenote.errors import InputError
@@ -54,7 +54,8 @@ def starter_config(size: str, **changes: Any) -> StarterConfig:
             raise InputError(f"unknown starter field '{name}'; the fields are {', '.join(fields)}")
     from dataclasses import replace
 
-    return replace(STARTERS[size], **{k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
+    return replace(STARTERS[size], **values)
 
 
 def build(config: StarterConfig, tokenizer: Any) -> Any:

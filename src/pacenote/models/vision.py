@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
 Grid = tuple[int, int, int]  # temporal, rows, columns of patches
 
@@ -58,10 +58,10 @@ def _layout(grid: Grid, merge: int, window: int, patch: int) -> _Layout:
     return _Layout(order, torch.argsort(order), tuple(runs), grid[0], positions)
 
 
-def _norm(x: Tensor, module: nn.Module) -> Tensor:
+def _norm(x: Tensor, module: Any) -> Tensor:
     from torch.nn import functional
 
-    return functional.rms_norm(x, (x.shape[-1],), module.weight.to(x.dtype), module.variance_epsilon)  # type: ignore[union-attr]
+    return functional.rms_norm(x, (x.shape[-1],), module.weight.to(x.dtype), module.variance_epsilon)
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -90,12 +90,14 @@ def _block(block: Any, x: Tensor, cos: Tensor, sin: Tensor, runs: tuple[tuple[in
     attention = block.attn
     heads = attention.num_heads
     # Splits and unbinds, no slices: the gradient of a slice is a zero-filled copy of the whole.
-    rotated, value = attention.qkv(_norm(x, block.norm1)).view(batch, patches, 3 * heads, -1).split([2 * heads, heads], 2)
+    rotated, value = (
+        attention.qkv(_norm(x, block.norm1)).view(batch, patches, 3 * heads, -1).split([2 * heads, heads], 2)
+    )
     query, key = _rotate(rotated, cos, sin).split(heads, 2)
     lengths = [windows * size for windows, size in runs]
     parts = []
-    for (windows, size), *qkv in zip(runs, *(t.split(lengths, 1) for t in (query, key, value)), strict=True):
-        q, k, v = (t.reshape(batch * windows, size, heads, -1).transpose(1, 2).contiguous() for t in qkv)
+    for (windows, size), *own in zip(runs, *(t.split(lengths, 1) for t in (query, key, value)), strict=True):
+        q, k, v = (t.reshape(batch * windows, size, heads, -1).transpose(1, 2).contiguous() for t in own)
         out = _attend(q, k, v, attention.scaling)
         parts.append(out.transpose(1, 2).reshape(batch, windows * size, width))
     x = x + attention.proj(torch.cat(parts, 1) if len(parts) > 1 else parts[0])
@@ -103,28 +105,38 @@ def _block(block: Any, x: Tensor, cos: Tensor, sin: Tensor, runs: tuple[tuple[in
     return x + mlp.down_proj(mlp.act_fn(mlp.gate_proj(h)) * mlp.up_proj(h))
 
 
-_run_block: Callable[..., Tensor] = _block
+_compiling: dict[Callable[..., Any], Callable[..., Any]] | None = None
+
+
+def compiled_or_not(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`function`, or its compiled form within `compiled()`."""
+    if _compiling is None:
+        return function
+    if function not in _compiling:
+        import torch
+
+        _compiling[function] = torch.compile(function, dynamic=False)
+    return _compiling[function]
 
 
 @contextlib.contextmanager
 def compiled(wanted: bool = True) -> Iterator[bool]:
     """Within it, layers run through torch.compile where a C++ compiler is found: a third less time a training step.
 
-    The value tells whether they do. Each new image shape costs some seconds of compilation.
+    The value tells whether they do. Each new shape costs some seconds of compilation.
     """
-    global _run_block
-    import torch
+    global _compiling
+    before = _compiling
+    if wanted and any(shutil.which(name) for name in ("c++", "g++", "clang++")):
+        import torch._dynamo
 
-    can = wanted and any(shutil.which(name) for name in ("c++", "g++", "clang++"))
-    if not can:
-        yield False
-        return
-    before = _run_block
-    _run_block = torch.compile(_block, dynamic=False)
+        # The layers of one model differ by object identity alone, but each image or sequence shape is a new graph.
+        torch._dynamo.config.cache_size_limit = max(64, torch._dynamo.config.cache_size_limit)
+        _compiling = {}
     try:
-        yield True
+        yield _compiling is not None
     finally:
-        _run_block = before
+        _compiling = before
 
 
 def encode(visual: Any, pixels: Tensor, grid: Grid) -> Tensor:
@@ -149,8 +161,9 @@ def encode(visual: Any, pixels: Tensor, grid: Grid) -> Tensor:
     cos, sin = visual.rotary_pos_emb(x, layout.positions.to(device))
     cos, sin = cos.to(dtype).unsqueeze(1), sin.to(dtype).unsqueeze(1)  # (patches, 1, head_dim)
     whole = ((layout.frames, patches // layout.frames),)
+    layer = compiled_or_not(_block)
     for number, block in enumerate(visual.blocks):
-        x = _run_block(block, x, cos, sin, whole if number in config.fullatt_block_indexes else layout.runs)
+        x = layer(block, x, cos, sin, whole if number in config.fullatt_block_indexes else layout.runs)
     merger = visual.merger
     x = merger.mlp(_norm(x, merger.ln_q).view(batch, patches // merge**2, -1))
     return x[:, layout.inverse.to(device)]
@@ -181,5 +194,5 @@ def install(model: Any) -> Any:
 
     for module in model.modules():
         if isinstance(module, Qwen2_5_VisionTransformerPretrainedModel):
-            module.forward = types.MethodType(_forward, module)  # type: ignore[method-assign]
+            module.forward = types.MethodType(_forward, module)
     return model

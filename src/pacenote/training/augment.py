@@ -60,13 +60,19 @@ def view(
     flip = rng.random() < strength.flip and not _has_text(record)
     if flip:
         image, classes, record = image[:, ::-1], classes[:, ::-1], mirrored(record, width)
-    x0, y0, w, h = 0, 0, width, height
+    # A view smaller than SEEN shows a part of the frame at the same scale.
+    share = np.array([min(1.0, size[0] / SEEN[0]), min(1.0, size[1] / SEEN[1])])
     if rng.random() < strength.zoomed and strength.zoom > 0:
-        share = 1 - rng.uniform(0, strength.zoom)
+        low, high = 1 - strength.zoom, 1.0 if share.max() >= 1 else 1 + strength.zoom
         aspect = rng.uniform(0.94, 1.06)
-        w, h = min(width, round(width * share * aspect)), min(height, round(height * share / aspect))
-        x0, y0 = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
-    how = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)[int(rng.integers(3))] if strength.photometric else cv2.INTER_AREA
+        share = share * rng.uniform(low, high) * (aspect, 1 / aspect)
+    w, h = (np.minimum(np.round(share * (width, height)), (width, height))).astype(int).tolist()
+    x0, y0 = _place(record, (width, height), (w, h), rng)
+    how = (
+        (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)[int(rng.integers(3))]
+        if strength.photometric
+        else cv2.INTER_AREA
+    )
     crop = np.ascontiguousarray(image[y0 : y0 + h, x0 : x0 + w])
     seen = cv2.resize(crop, size, interpolation=how)
     seen_classes = cv2.resize(
@@ -145,6 +151,24 @@ def photometric(image: np.ndarray, rng: np.random.Generator, strength: float = 1
     return out
 
 
+def _place(record: Record, frame: tuple[int, int], part: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
+    """Top left corner of a part of the frame. A part of half the frame or less mostly shows something of interest."""
+    import numpy as np
+
+    free = (frame[0] - part[0], frame[1] - part[1])
+    corner = (int(rng.integers(0, free[0] + 1)), int(rng.integers(0, free[1] + 1)))
+    boxes = [o["box"] for o in record.objects if o.get("box") and o.get("kind") not in _LARGE]
+    if part[0] * part[1] * 2 > frame[0] * frame[1] or not boxes or rng.random() < 0.25:
+        return corner
+    x0, y0, x1, y1 = boxes[int(rng.integers(len(boxes)))]
+    centre = ((x0 + x1) / 2, (y0 + y1) / 2)
+    wanted = [centre[axis] - part[axis] * rng.uniform(0.1, 0.9) for axis in (0, 1)]
+    return int(np.clip(wanted[0], 0, free[0])), int(np.clip(wanted[1], 0, free[1]))
+
+
+_LARGE = ("intersection", "car", "van", "truck", "bus")  # plenty of them, or everywhere
+
+
 def _has_text(record: Record) -> bool:
     """Whether a number that decides a fact can be read in the picture: its mirror image is no number."""
     return any(item.get("stated") and item.get("kind") == "speed_limit" for item in record.objects)
@@ -159,9 +183,7 @@ def _move(
     for item in record.objects:
         box = item.get("box")
         if box:
-            x0, y0, x1, y1 = (
-                (value - origin[axis % 2]) * scale[axis % 2] for axis, value in enumerate(box)
-            )
+            x0, y0, x1, y1 = ((value - origin[axis % 2]) * scale[axis % 2] for axis, value in enumerate(box))
             centre = ((x0 + x1) / 2, (y0 + y1) / 2)
             if not (0 <= centre[0] < size[0] and 0 <= centre[1] < size[1]):
                 if item.get("stated") is not False:

@@ -6,11 +6,12 @@ does. The labels come from the renderer's class map, so they cost nothing.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pacenote.training.augment import PLAIN, Strength, view
+from pacenote.training.augment import PLAIN, SEEN, Strength, view
 from pacenote.training.frames import Frames
 from pacenote.training.targets import cells_of, class_weights, facts_of, positive_weights
 
@@ -28,6 +29,7 @@ class DenseOptions:
     weight_decay: float = 0.05
     warmup: float = 0.1  # share of the steps
     facts_weight: float = 0.3
+    view: tuple[int, int] = SEEN  # width, height of what a step sees: a part of the frame costs less
     augment: Strength = Strength()
     seed: int = 0
     compile: bool = True
@@ -37,9 +39,10 @@ class DenseStream:
     """Endless random views of frames, in a fixed order: item k depends on (seed, k) alone, so that a resumed run sees
     what an uninterrupted one would have seen."""
 
-    def __init__(self, frames: Frames, length: int, strength: Strength, seed: int) -> None:
-        self.frames, self.length, self.strength, self.seed = frames, length, strength, seed
-        self._epoch, self._order = -1, None
+    def __init__(
+        self, frames: Frames, length: int, strength: Strength, seed: int, size: tuple[int, int] = SEEN
+    ) -> None:
+        self.frames, self.length, self.strength, self.seed, self.size = frames, length, strength, seed, size
 
     def __len__(self) -> int:
         return self.length
@@ -47,18 +50,30 @@ class DenseStream:
     def __getitem__(self, k: int) -> dict[str, np.ndarray]:
         import numpy as np
 
-        epoch, place = divmod(k, len(self.frames))
-        if epoch != self._epoch or self._order is None:
-            self._epoch = epoch
-            self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.frames))
-        return item(self.frames, int(self._order[place]), np.random.default_rng((self.seed, 1, k)), self.strength)
+        index = place_of(k, len(self.frames), self.seed)
+        return item(self.frames, index, np.random.default_rng((self.seed, 1, k)), self.strength, self.size)
 
 
-def item(frames: Frames, index: int, rng: np.random.Generator, strength: Strength) -> dict[str, np.ndarray]:
+@functools.lru_cache(maxsize=2)
+def _shuffled(epoch: int, count: int, seed: int) -> np.ndarray:
+    import numpy as np
+
+    return np.random.default_rng((seed, epoch)).permutation(count)
+
+
+def place_of(k: int, count: int, seed: int) -> int:
+    """The k-th frame of endless shuffled passes over `count` frames."""
+    epoch, place = divmod(k, count)
+    return int(_shuffled(epoch, count, seed)[place])
+
+
+def item(
+    frames: Frames, index: int, rng: np.random.Generator, strength: Strength, size: tuple[int, int] = SEEN
+) -> dict[str, np.ndarray]:
     """One view with its targets: `images` uint8, `cells` int8 (all unknown without a class map), `facts` int64."""
     import numpy as np
 
-    seen = view(frames.images[index], frames.maps[index], frames.records[index], rng, strength)
+    seen = view(frames.images[index], frames.maps[index], frames.records[index], rng, strength, size)
     cells = cells_of(seen.classes, seen.record.objects)
     if not frames.has_map[index]:
         cells = np.full_like(cells, -1)
@@ -73,11 +88,17 @@ def collate(items: list[dict[str, np.ndarray]]) -> dict[str, Any]:
     return {key: torch.from_numpy(np.stack([one[key] for one in items])) for key in items[0]}
 
 
-def pretrain(encoder: Any, frames: Frames, options: DenseOptions, out: Path, *, device: str = "auto") -> Any:
-    """Train `encoder` (a module uint8 images -> tokens) with dense heads on `frames`; resumes from checkpoints in `out`.
-
-    Returns the trained `DenseTask`.
-    """
+def pretrain(
+    encoder: Any,
+    frames: Frames,
+    options: DenseOptions,
+    out: Path,
+    *,
+    heads: dict[str, Any] | None = None,
+    device: str = "auto",
+) -> Any:
+    """Train `encoder` (a module: uint8 images -> tokens) with dense heads on `frames`; goes on from checkpoints in
+    `out`. `heads` are those of an earlier stage (`head_state`). Returns the trained `DenseTask`."""
     import numpy as np
     import torch
 
@@ -90,14 +111,21 @@ def pretrain(encoder: Any, frames: Frames, options: DenseOptions, out: Path, *, 
     positive = torch.from_numpy(positive_weights(cells))
     torch.manual_seed(options.seed)
     task = DenseTask(encoder, positive, torch.from_numpy(class_weights()), options.facts_weight)
+    if heads is not None:
+        task.load_state_dict(heads, strict=False)
     steps = max(1, round(options.epochs * len(frames) / options.batch))
-    stream = DenseStream(frames, steps * options.batch, options.augment, options.seed)
+    stream = DenseStream(frames, steps * options.batch, options.augment, options.seed, options.view)
     fit(
         task, stream, collate, out, steps=steps, batch=options.batch, seed=options.seed, warmup=options.warmup,
         groups=[{"params": [p for p in task.parameters() if p.requires_grad], "lr": options.lr}],
         weight_decay=options.weight_decay, device=device, compile=options.compile,
     )  # fmt: skip
     return task
+
+
+def head_state(task: Any) -> dict[str, Any]:
+    """The weights of a task's heads, without the encoder's, as contiguous tensors on the CPU."""
+    return {k: v.contiguous().cpu() for k, v in task.state_dict().items() if not k.startswith("encoder.")}
 
 
 def evaluate(task: Any, frames: Frames, batch: int = 32) -> dict[str, Any]:

@@ -115,10 +115,8 @@ def decode(samples: Iterable[Sample], count: int, store: Path, size: tuple[int, 
         records.append(record_of(sample, scale))
     images.flush()
     maps.flush()
-    rows = [{**vars(r), "truth": r.truth.to_dict(), "has_map": h} for r, h in zip(records, has_map, strict=True)]
-    temporary = store / "records.partial"
-    temporary.write_text(json.dumps(rows))
-    temporary.replace(store / "records.json")
+    np.save(store / "has_map.npy", np.array(has_map, bool))
+    write_records(store / "records.json", records)
     return open_store(store)
 
 
@@ -126,9 +124,21 @@ def open_store(store: Path) -> Frames:
     """The frames that `decode` wrote, mapped from disk."""
     import numpy as np
 
-    rows = json.loads((store / "records.json").read_text())
-    has_map = np.array([row.pop("has_map") for row in rows], bool)
-    records = tuple(
+    images, maps = (np.load(store / name, mmap_mode="r") for name in ("images.npy", "maps.npy"))
+    return Frames(images, maps, np.load(store / "has_map.npy"), tuple(open_records(store / "records.json")))
+
+
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """Write records as JSON; the file is whole or absent."""
+    from pacenote.work.files import atomic
+
+    with atomic(path) as partial:
+        partial.write_text(json.dumps([{**vars(r), "truth": r.truth.to_dict()} for r in records]))
+
+
+def open_records(path: Path) -> list[Record]:
+    """Inverse of `write_records`."""
+    return [
         Record(
             **{
                 **row,
@@ -137,11 +147,8 @@ def open_store(store: Path) -> Frames:
                 "answered": tuple(row["answered"]) if row["answered"] else None,
             }
         )
-        for row in rows
-    )
-    count = len(records)
-    images, maps = (np.load(store / name, mmap_mode="r")[:count] for name in ("images.npy", "maps.npy"))
-    return Frames(images, maps, has_map, records)
+        for row in json.loads(path.read_text())
+    ]
 
 
 _MIRROR = {"left": "right", "right": "left"}
@@ -154,7 +161,9 @@ def mirrored(record: Record, width: int = STORED[0]) -> Record:
     truth, light = record.truth, record.truth.light
     if light is not None and light.state != "none":
         other = None if light.other is None else (light.other[0], _MIRROR.get(light.other[1], light.other[1]))
-        truth = replace(truth, light=Light(light.state, _MIRROR.get(light.movement, light.movement), light.place, other))
+        truth = replace(
+            truth, light=Light(light.state, _MIRROR.get(light.movement, light.movement), light.place, other)
+        )
     objects = []
     for item in record.objects:
         if item.get("box"):

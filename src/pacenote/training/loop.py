@@ -9,9 +9,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from pacenote.errors import PacenoteError
+
 
 def pick_device(wanted: str = "auto") -> str:
-    """"cuda" where there is one (and it is wanted), else "cpu"."""
+    """ "cuda" where there is one (and it is wanted), else "cpu"."""
     import torch
 
     if wanted != "auto":
@@ -81,18 +83,20 @@ def fit(
     device: str = "auto",
     save_every: int = 0,
     log_every: int = 10,
-    callbacks: Sequence[Any] = (),
+    loss: Callable[[Any, dict[str, Any], Any], Any] | None = None,
     compile: bool = False,
 ) -> dict[str, float]:
     """Train `model` for `steps` optimizer steps of `batch * accumulate` items of `stream`, taken in order.
 
-    `model(**collate(items))` gives `{"loss": ...}`. `groups`: parameter groups with their peak `lr`; the rate rises over
-    `warmup` (share of the steps) and falls to zero along a cosine. Writes checkpoints and TensorBoard events to `out`
-    and resumes from the newest checkpoint there. `save_every` 0 = four times a run. Returns the Trainer's metrics.
+    `model(**collate(items))` gives `{"loss": ...}`, unless `loss(model, batch, items)` is given: then it is called
+    under autocast with `items`, the labels (`batch["labels"]` other than -100) of the whole optimizer step. `groups`:
+    parameter groups with their peak `lr`; the rate rises over `warmup` (share of the steps) and falls to zero along a
+    cosine. Writes checkpoints and TensorBoard events to `out` and goes on from the newest checkpoint there.
+    `save_every` 0 = four times a run. Returns the Trainer's metrics.
     """
     import torch
     from torch.utils.data import SequentialSampler
-    from transformers import Trainer, TrainingArguments
+    from transformers import Trainer, TrainerCallback, TrainingArguments
 
     from pacenote.models.vision import compiled
 
@@ -125,11 +129,36 @@ def fit(
         optim="adamw_torch",
     )
 
+    groups = list(groups)
+
     class Ordered(Trainer):
         """Takes the stream as it comes: its order is already random and a function of the seed."""
 
-        def _get_train_sampler(self, dataset: Any = None) -> Any:
-            return SequentialSampler(dataset if dataset is not None else self.train_dataset)
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+        def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:
+            if loss is None:
+                return None
+            return sum(int((batch["labels"] != -100).sum()) for batch in batch_samples)
+
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            if loss is None:
+                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            with autocast(place):
+                return loss(self.accelerator.unwrap_model(model), inputs, num_items_in_batch)
+
+    class Audit(TrainerCallback):
+        """Checks at the first step that what should learn gets a gradient and what is frozen does not."""
+
+        def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if not self.done:
+                audit_gradients(groups, model)
+            self.done = True
+
+        done = False
 
     optimizer = torch.optim.AdamW(
         [{"weight_decay": weight_decay, **group} for group in _decayed(groups)], betas=(0.9, 0.98), fused=True
@@ -140,12 +169,24 @@ def fit(
         train_dataset=stream,
         data_collator=collate,
         optimizers=(optimizer, None),
-        callbacks=list(callbacks),
+        callbacks=[Audit()],
     )
+    trainer.model_accepts_loss_kwargs = loss is not None  # then the loss is already divided by the step's labels
     checkpoint = last_checkpoint(out)
     with compiled(compile):
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return dict(result.metrics)
+
+
+def audit_gradients(groups: Sequence[dict[str, Any]], model: Any) -> None:
+    """Raise PacenoteError where a group that should learn has no gradient, or a frozen parameter has one."""
+    for group in groups:
+        if not any(p.grad is not None and bool((p.grad != 0).any()) for p in group["params"]):
+            name = group.get("part", "group")
+            raise PacenoteError(f"the part '{name}' gets no gradient although its learning rate is above 0")
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad and parameter.grad is not None:
+            raise PacenoteError(f"the frozen parameter {name} got a gradient")
 
 
 def _decayed(groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -26,9 +26,9 @@ ADVISE = (
 )  # fmt: skip
 ASK_SLOT = {
     "speed": ("What speed do you recommend?", "Recommended speed?", "How fast should the car go?"),
-    "light": ("What does the traffic light show?", "Traffic light?", "Is there a traffic light for us, and what is its state?"),
+    "light": ("What does the traffic light show?", "Traffic light?", "Which light is there for us?"),
     "obstacles": ("Which obstacles are on the road?", "Obstacles?", "What is in the way?"),
-    "crossroad": ("Is there an intersection or a pedestrian crossing ahead?", "Crossroad?", "What kind of crossroad is ahead?"),
+    "crossroad": ("Is an intersection or a pedestrian crossing ahead?", "Crossroad?", "Which crossroad is ahead?"),
 }  # fmt: skip
 ASK_LIGHT_IS = ("Is the traffic light {0}?", "Does our light show {0}?")
 ASK_IS_THERE = ("Is there {1} {0} ahead?", "Do you see {1} {0}?")

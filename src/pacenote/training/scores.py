@@ -22,9 +22,7 @@ def cell_scores(predicted: np.ndarray, cells: np.ndarray) -> dict[str, float | N
     scores = {}
     for index, name in enumerate(TARGETS):
         p, t = predicted[..., index], cells[..., index]
-        scores[name] = f1(
-            float((p & (t == 1)).sum()), float((p & (t == 0)).sum()), float((~p & (t == 1)).sum())
-        )
+        scores[name] = f1(float((p & (t == 1)).sum()), float((p & (t == 0)).sum()), float((~p & (t == 1)).sum()))
     return scores
 
 
@@ -45,16 +43,14 @@ def fact_scores(predicted: np.ndarray, facts: np.ndarray) -> dict[str, Any]:
             float(((p != none) & (p != t)).sum()),
             float(((t != none) & (p != t)).sum()),
         ),
-        "n": int(len(facts)),
+        "n": len(facts),
     }
     for slot in ("obstacles", "crossroad"):
         columns = [i for i, name in enumerate(names) if name.startswith(slot + ".")]
         claims, truths = predicted[:, columns] == 1, facts[:, columns]
         known = (truths == 1).any(1) | (truths == 0).all(1)
         claim, truth = claims.any(1)[known], (truths == 1).any(1)[known]
-        scores[slot] = f1(
-            float((claim & truth).sum()), float((claim & ~truth).sum()), float((~claim & truth).sum())
-        )
+        scores[slot] = f1(float((claim & truth).sum()), float((claim & ~truth).sum()), float((~claim & truth).sum()))
         for column in columns:
             t = facts[:, column]
             k = t != UNKNOWN

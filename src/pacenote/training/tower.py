@@ -62,6 +62,24 @@ class FactHeads(nn.Module):
         return self.out(pooled.flatten(1)).float().split(list(FACTS.values()), 1)
 
 
+class CellHeads(nn.Module):
+    """One linear layer from tokens to cell logits, with the weights of the cells' loss (targets,)."""
+
+    positive: Tensor
+    weight: Tensor
+
+    def __init__(self, width: int, positive: Tensor, weight: Tensor) -> None:
+        super().__init__()
+        self.cells = nn.Linear(width, len(TARGETS))
+        nn.init.constant_(self.cells.bias, -3.0)  # most cells lack most classes
+        self.register_buffer("positive", positive)
+        self.register_buffer("weight", weight / weight.mean())
+
+    def loss(self, tokens: Tensor, cells: Tensor) -> Tensor:
+        """Loss of tokens (B, cells, width) against int8 targets (B, cells, targets)."""
+        return cell_loss(self.cells(tokens).float(), cells, self.positive, self.weight)
+
+
 class DenseTask(nn.Module):
     """Encoder + heads; `forward` gives the loss, as the Trainer wants it.
 
@@ -69,31 +87,24 @@ class DenseTask(nn.Module):
     image-level losses against the cells' loss.
     """
 
-    positive: Tensor
-    weight: Tensor
-
     def __init__(self, encoder: nn.Module, positive: Tensor, weight: Tensor, facts_weight: float = 0.3) -> None:
         super().__init__()
         self.encoder = encoder
         width: int = encoder.width  # type: ignore[assignment]
-        self.cells = nn.Linear(width, len(TARGETS))
-        nn.init.constant_(self.cells.bias, -3.0)  # most cells lack most classes
+        self.heads = CellHeads(width, positive, weight)
         self.facts = FactHeads(width)
         self.facts_weight = facts_weight
-        self.register_buffer("positive", positive, persistent=False)
-        self.register_buffer("weight", weight / weight.mean(), persistent=False)
 
     def logits(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Cell logits (B, cells, targets) and one (B, values) tensor a fact, float32."""
         tokens = self.encoder(images)
-        return self.cells(tokens).float(), self.facts(tokens)
+        return self.heads.cells(tokens).float(), self.facts(tokens)
 
     def forward(self, images: Tensor, cells: Tensor, facts: Tensor) -> dict[str, Tensor]:
         """images uint8 (B, H, W, 3), cells int8 (B, cells, targets), facts int64 (B, facts)."""
-        cell_logits, fact_logits = self.logits(images)
-        loss = cell_loss(cell_logits, cells, self.positive, self.weight)
-        total = loss + self.facts_weight * fact_loss(fact_logits, facts)
-        return {"loss": total, "cell_loss": loss.detach()}
+        tokens = self.encoder(images)
+        loss = self.heads.loss(tokens, cells)
+        return {"loss": loss + self.facts_weight * fact_loss(self.facts(tokens), facts), "cell_loss": loss.detach()}
 
 
 def cell_loss(logits: Tensor, cells: Tensor, positive: Tensor, weight: Tensor) -> Tensor:

@@ -1,0 +1,296 @@
+"""Supervised training on questions: the language part on cached visual tokens, then everything end to end.
+
+With the vision tower frozen its tokens are computed once for a few augmented copies of each frame, and a step costs a
+quarter. End to end the tower learns on, held to what it saw in dense pre-training by the same loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pacenote.errors import InputError
+from pacenote.training.augment import CROP_SEEN, SEEN, Strength, View, crop_of, view
+from pacenote.training.dense import place_of
+from pacenote.training.frames import Frames, Record
+from pacenote.training.packs import Grid, Pack, Packer, answer_loss, collate_packs, embed
+from pacenote.training.questions import Ask, ask, plain, with_unknown
+from pacenote.training.targets import cells_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pacenote.models import Family, Model
+
+MILD = Strength(photometric=1.0, zoom=0.15, zoomed=0.4, flip=0.5, cutout=0.15)
+
+
+@dataclass(frozen=True)
+class SftOptions:
+    """Options of a `language` stage (vision and projector frozen, tokens cached for `copies` views of each frame) and
+    of a `full` stage (each step encodes fresh views; `copies` is not read)."""
+
+    epochs: float = 10.0  # passes over the frames
+    batch: int = 16
+    accumulate: int = 1
+    asks: int = 4  # questions a frame and step
+    crop: float = 0.25  # share of steps of a frame that show a light crop as a second picture
+    copies: int = 4
+    lr: dict[str, float] = field(default_factory=lambda: {"language": 1e-3, "head": 1e-3})  # absent or 0 = frozen
+    weight_decay: float = 0.05
+    warmup: float = 0.08
+    dense_weight: float = 0.0  # of the cells' loss beside the answers'
+    augment: Strength = MILD
+    compile: bool = False
+    seed: int = 0
+
+
+def grid_of(size: tuple[int, int], patch: int = 14) -> Grid:
+    """Patches (1, rows, columns) of a picture (width, height)."""
+    return (1, size[1] // patch, size[0] // patch)
+
+
+FRAME, CROP = grid_of(SEEN), grid_of((CROP_SEEN, CROP_SEEN))
+
+
+def parameter_groups(model: Any, family: Family, rates: dict[str, float]) -> list[dict[str, Any]]:
+    """Optimizer groups by part with their learning rates; every other parameter is frozen.
+
+    Raises InputError on a part that the family lacks or when nothing is left to train.
+    """
+    from pacenote.models import PARTS
+
+    for part in rates:
+        if part not in PARTS:
+            raise InputError(f"lr: unknown part '{part}'; the parts are {', '.join(PARTS)}")
+    groups: dict[str, list[Any]] = {part: [] for part in PARTS}
+    for name, parameter in model.named_parameters():
+        part = family.part(name)
+        parameter.requires_grad_(rates.get(part, 0.0) > 0)
+        if parameter.requires_grad:
+            groups[part].append(parameter)
+    found = [{"params": p, "lr": rates[part], "part": part} for part, p in groups.items() if p]
+    if not found:
+        raise InputError("lr: every part is frozen; give at least one part a learning rate above 0")
+    return found
+
+
+def draw_asks(record: Record, rng: np.random.Generator, count: int, width: float) -> list[Ask]:
+    """`count` questions about a view; the first is most often the neutral request that a Dataset asks."""
+    asks: list[Ask] = []
+    first = plain(record)
+    if any(weight for _, weight in first.answer) and rng.random() < 0.5:
+        asks.append(first)
+    while len(asks) < count:
+        one = ask(record, rng, width)
+        if one is None:
+            break
+        asks.append(one)
+    return asks
+
+
+def seen_record(seen: View) -> Record:
+    """The record of a view, with what it cut away unknown."""
+    return with_unknown(seen.record, seen.hidden)
+
+
+# --- language stage: cached tokens ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TokenCache:
+    """Visual tokens of views: `frames` (N, 144, width), `crops` (N, 36, width), bf16 kept as int16; their records."""
+
+    frames: np.ndarray
+    crops: np.ndarray
+    records: tuple[Record, ...]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+def cache_tokens(model: Model, frames: Frames, options: SftOptions, store: Path, batch: int = 32) -> TokenCache:
+    """Encode `options.copies` views of each frame, and a crop of each, into `store`; opens what is there already."""
+    import numpy as np
+    import torch
+
+    from pacenote.training.frames import open_records, write_records
+    from pacenote.training.loop import autocast
+    from pacenote.training.tower import QwenEncoder
+    from pacenote.work.progress import bar
+
+    total = options.copies * len(frames)
+    shapes = {"frames": FRAME, "crops": CROP}
+    if not (store / "records.json").is_file():
+        store.mkdir(parents=True, exist_ok=True)
+        encoder = QwenEncoder(model.family.visual(model.model)).eval()
+        device = model.device
+        cells = {name: grid[1] * grid[2] // 4 for name, grid in shapes.items()}
+        arrays = {
+            name: np.lib.format.open_memmap(store / f"{name}.npy", "w+", np.int16, (total, cells[name], encoder.width))
+            for name in shapes
+        }
+        records: list[Record] = []
+        with torch.inference_mode(), autocast(device), bar("encode views", total) as advance:
+            for start in range(0, total, batch):
+                stop = min(start + batch, total)
+                pictures, crops = [], []
+                for k in range(start, stop):
+                    rng = np.random.default_rng((options.seed, 2, k))
+                    copy, index = divmod(k, len(frames))
+                    strength = replace(options.augment, photometric=0.0, zoom=0.0) if copy == 0 else options.augment
+                    seen = view(frames.images[index], frames.maps[index], frames.records[index], rng, strength)
+                    pictures.append(seen.image)
+                    crops.append(crop_of(seen, rng, strength))
+                    records.append(seen_record(seen))
+                for name, images in (("frames", pictures), ("crops", crops)):
+                    tokens = encoder(torch.from_numpy(np.stack(images)).to(device)).to(torch.bfloat16)
+                    arrays[name][start:stop] = tokens.cpu().view(torch.int16).numpy()
+                advance(stop - start)
+        for array in arrays.values():
+            array.flush()
+        write_records(store / "records.json", records)
+    opened = {name: np.load(store / f"{name}.npy", mmap_mode="r") for name in shapes}
+    return TokenCache(opened["frames"], opened["crops"], tuple(open_records(store / "records.json")))
+
+
+class CachedStream:
+    """Item k: a cached view and fresh questions about it; a function of (seed, k) alone."""
+
+    def __init__(self, cache: TokenCache, packer: Packer, length: int, options: SftOptions) -> None:
+        self.cache, self.packer, self.length, self.options = cache, packer, length, options
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, k: int) -> tuple[Pack, list[np.ndarray]]:
+        import numpy as np
+
+        rng = np.random.default_rng((self.options.seed, 3, k))
+        index = place_of(k, len(self.cache), self.options.seed)
+        cropped = rng.random() < self.options.crop
+        asks = draw_asks(self.cache.records[index], rng, self.options.asks, SEEN[0])
+        pack = self.packer.pack(asks, (FRAME, CROP) if cropped else (FRAME,))
+        return pack, [self.cache.frames[index], *([self.cache.crops[index]] if cropped else [])]
+
+
+def collate_cached(items: list[tuple[Pack, list[np.ndarray]]], pad_id: int) -> dict[str, Any]:
+    """Batch of packs with `tokens` (visual tokens of the batch in order, width) bf16."""
+    import numpy as np
+    import torch
+
+    batch = collate_packs([pack for pack, _ in items], pad_id)
+    tokens = np.concatenate([part for _, parts in items for part in parts])
+    batch["tokens"] = torch.from_numpy(tokens).view(torch.bfloat16)
+    return batch
+
+
+def cached_loss(model: Any, batch: dict[str, Any], items: Any) -> Any:
+    """Loss of a batch whose visual tokens are at hand."""
+    return answer_loss(model, embed(model, batch["input_ids"], batch["tokens"]), batch, items)
+
+
+def train_language(model: Model, frames: Frames, options: SftOptions, out: Path, device: str = "auto") -> None:
+    """The `language` stage, in place; resumes from checkpoints in `out`."""
+    from functools import partial
+
+    from pacenote.training.loop import fit
+
+    cache = cache_tokens(model, frames, options, out / "tokens")
+    packer = Packer(model)
+    steps = max(1, round(options.epochs * len(frames) / (options.batch * options.accumulate)))
+    stream = CachedStream(cache, packer, steps * options.batch * options.accumulate, options)
+    groups = parameter_groups(model.model, model.family, options.lr)
+    fit(
+        model.model, stream, partial(collate_cached, pad_id=model.processor.tokenizer.pad_token_id), out, steps=steps,
+        batch=options.batch, accumulate=options.accumulate, groups=groups, warmup=options.warmup,
+        weight_decay=options.weight_decay, seed=options.seed, device=device, loss=cached_loss, compile=options.compile,
+    )  # fmt: skip
+
+
+# --- full stage: end to end ----------------------------------------------------------------------------------------
+
+
+class LiveStream:
+    """Item k: a fresh view of a frame with its cells and questions; a function of (seed, k) alone."""
+
+    def __init__(self, frames: Frames, packer: Packer, length: int, options: SftOptions) -> None:
+        self.frames, self.packer, self.length, self.options = frames, packer, length, options
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, k: int) -> dict[str, Any]:
+        import numpy as np
+
+        frames, options = self.frames, self.options
+        rng = np.random.default_rng((options.seed, 5, k))
+        index = place_of(k, len(frames), options.seed)
+        seen = view(frames.images[index], frames.maps[index], frames.records[index], rng, options.augment)
+        cropped = rng.random() < options.crop
+        asks = draw_asks(seen_record(seen), rng, options.asks, SEEN[0])
+        cells = cells_of(seen.classes, seen.record.objects)
+        return {
+            "pack": self.packer.pack(asks, (FRAME, CROP) if cropped else (FRAME,)),
+            "image": seen.image,
+            "crop": crop_of(seen, rng, options.augment) if cropped else None,
+            "cells": cells if frames.has_map[index] else np.full_like(cells, -1),
+        }
+
+
+def collate_live(items: list[dict[str, Any]], pad_id: int) -> dict[str, Any]:
+    """Batch of packs with `images` and `crops` uint8, `cropped` (row of each crop) and `cells`."""
+    import numpy as np
+    import torch
+
+    batch: dict[str, Any] = collate_packs([one["pack"] for one in items], pad_id)
+    batch["images"] = torch.from_numpy(np.stack([one["image"] for one in items]))
+    batch["cells"] = torch.from_numpy(np.stack([one["cells"] for one in items]))
+    rows = [row for row, one in enumerate(items) if one["crop"] is not None]
+    batch["cropped"] = torch.tensor(rows, dtype=torch.long)
+    crops = [items[row]["crop"] for row in rows]
+    batch["crops"] = torch.from_numpy(np.stack(crops)) if crops else torch.empty(0)
+    return batch
+
+
+class LiveLoss:
+    """Answers' loss end to end, plus `weight` times the loss of dense pre-training's frozen heads on the frame."""
+
+    def __init__(self, family: Family, heads: Any = None, weight: float = 0.0, accumulate: int = 1) -> None:
+        self.family, self.heads, self.weight, self.accumulate = family, heads, weight, accumulate
+
+    def __call__(self, model: Any, batch: dict[str, Any], items: Any) -> Any:
+        import torch
+
+        from pacenote.training.tower import QwenEncoder
+
+        encoder = QwenEncoder(self.family.visual(model))
+        frames = encoder(batch["images"])
+        rows = batch["cropped"].tolist()
+        crops = dict(zip(rows, encoder(batch["crops"]), strict=True)) if rows else {}
+        parts = [part for row, own in enumerate(frames) for part in (own, crops.get(row)) if part is not None]
+        loss = answer_loss(model, embed(model, batch["input_ids"], torch.cat(parts)), batch, items)
+        if self.heads is not None and self.weight:
+            loss = loss + self.weight / self.accumulate * self.heads.loss(frames, batch["cells"])
+        return loss
+
+
+def train_full(
+    model: Model, frames: Frames, options: SftOptions, out: Path, *, heads: Any = None, device: str = "auto"
+) -> None:
+    """The `full` stage, in place; `heads` are the `CellHeads` of pre-training, frozen. Goes on from checkpoints."""
+    from functools import partial
+
+    from pacenote.training.loop import fit
+
+    packer = Packer(model)
+    steps = max(1, round(options.epochs * len(frames) / (options.batch * options.accumulate)))
+    stream = LiveStream(frames, packer, steps * options.batch * options.accumulate, options)
+    groups = parameter_groups(model.model, model.family, options.lr)
+    fit(
+        model.model, stream, partial(collate_live, pad_id=model.processor.tokenizer.pad_token_id), out, steps=steps,
+        batch=options.batch, accumulate=options.accumulate, groups=groups, warmup=options.warmup,
+        weight_decay=options.weight_decay, seed=options.seed, device=device, compile=options.compile,
+        loss=LiveLoss(model.family, heads, options.dense_weight, options.accumulate),
+    )  # fmt: skip
