@@ -46,12 +46,12 @@ class Trip:
 
 
 def find_trip(recipe: SceneRecipe, index: int, streets: Streets, traffic: Traffic) -> Trip | None:
-    """A car that drives for the recipe's whole duration: one in five attempts may stand still at first."""
+    """A car that drives for the recipe's whole duration, towards a junction with lights if one is found in time."""
     rng = stream(recipe.digest, index, "trip")
     count = int(recipe.drives.seconds * recipe.drives.rate_hz)
     step = 1.0 / recipe.drives.rate_hz
     cars = [k for k, name in enumerate(traffic.kinds) if name in ("car", "van")]
-    for _ in range(recipe.tries * 4):
+    for attempt in range(recipe.tries * 4):
         who = int(rng.integers(max(len(traffic.names), 1)))
         rows = np.flatnonzero((traffic.who == who) & np.isin(traffic.kind, cars))
         if len(rows) < count:
@@ -69,7 +69,9 @@ def find_trip(recipe: SceneRecipe, index: int, streets: Streets, traffic: Traffi
         y = traffic.y[rows] - np.sin(yaw) * CAMERA_BACK_M
         speed = traffic.speed[rows]
         edges = tuple(traffic.lanes[int(k)].rsplit("_", 1)[0] for k in traffic.lane[rows])
-        if any(e in streets.edges for e in edges):
+        lit = any(e in streets.edges and streets.edges[e].end in streets.junctions and streets.signalised(streets.edges[e].end)
+                  for e in edges)  # fmt: skip
+        if (lit or attempt >= recipe.tries * 3) and any(e in streets.edges for e in edges):
             return Trip(who, time, x, y, yaw, speed, np.gradient(speed, step), rate, edges)
     return None
 

@@ -35,7 +35,7 @@ class Networks:
 
     kinds: dict[str, float] = _shares(grid=0.40, spider=0.13, random=0.25, motorway=0.14, toll=0.08)
     files: tuple[str, ...] = ()
-    scenes_each: int = 40
+    scenes_each: int = 20
     left_hand: float = 0.2  # share of networks
     sidewalks: float = 0.85  # share of city networks
     block_m: tuple[float, float] = (110.0, 210.0)  # distance between junctions of a city network

@@ -6,7 +6,7 @@ import re
 import tempfile
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -63,7 +63,7 @@ class Traffic:
         near = steps[int(np.abs(steps - time).argmin())] if len(steps) else time
         return np.arange(np.searchsorted(self.times, near - 1e-6), np.searchsorted(self.times, near + 1e-6))
 
-    @property
+    @cached_property
     def steps(self) -> NDArray[np.float64]:
         """The recorded times."""
         return np.unique(self.times) if len(self.times) else self.tls_times

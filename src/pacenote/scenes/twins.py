@@ -26,7 +26,7 @@ def twin(scene: Scene, place: Place, wish: Wish, site: Site, compose: Compose) -
     rng = stream(scene.recipe, scene.index, "twin")
     ways = [_light, _cone, _pedestrian, _zebra]
     if any(s.role == "ego" for s in scene.signals):
-        ways += [_light, _light]  # a light's colour matters most
+        ways += [_light] * 3  # a light's colour matters most
     for k in rng.permutation(len(ways)):
         made = ways[int(k)](scene, place, wish, site, compose, rng)
         if made is not None:

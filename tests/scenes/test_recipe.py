@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pacenote.errors import InputError
+from pacenote.scenes.network import network_spec
+from pacenote.scenes.recipe import SceneRecipe
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("streets*.yaml")), ids=lambda p: p.name)
+def test_shipped_recipes_load(path: Path) -> None:
+    recipe = SceneRecipe.load(path)
+    assert recipe.count > 0
+    assert set(recipe.parts) == {"train", "dev", "test"}
+
+
+def test_streets_has_the_fixed_amounts_and_quotas() -> None:
+    recipe = SceneRecipe.load(ROOT / "recipes" / "streets.yaml")
+    assert recipe.parts == {"train": 4000, "dev": 300, "test": 700}
+    assert recipe.time["night"] / sum(recipe.time.values()) >= 0.2
+    assert recipe.weather["rain"] / sum(recipe.weather.values()) >= 0.15
+
+
+def test_parts_change_no_scene_but_the_split_does() -> None:
+    recipe = SceneRecipe()
+    more = dataclasses.replace(recipe, parts={"train": 9, "dev": 1, "test": 1})
+    assert more.digest == recipe.digest
+    assert recipe.part("test").digest != recipe.digest
+
+
+def test_splits_share_no_network() -> None:
+    recipe = SceneRecipe()
+    seeds = {split: {network_spec(recipe.part(split), n).seed for n in range(60)} for split in recipe.parts}
+    assert not seeds["train"] & seeds["test"] and not seeds["train"] & seeds["dev"] and not seeds["dev"] & seeds["test"]
+
+
+def test_network_kinds_come_in_proportion_even_over_few_networks() -> None:
+    recipe = SceneRecipe()
+    for split in recipe.parts:
+        kinds = [network_spec(recipe.part(split), n).kind for n in range(30)]
+        for kind, share in recipe.networks.kinds.items():
+            assert abs(kinds.count(kind) / 30 - share) < 0.07, (split, kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("weahter: {clear: 1}", "did you mean weather?"),
+        ("networks: {knds: {grid: 1}}", "networks.knds; did you mean kinds?"),
+        ("obstacles: {cones: 0.3}", "obstacles.cones; did you mean cone?"),
+        ("time: {night: -1}", "not negative"),
+        ("sites: {plain: 0}", "no share above zero"),
+        ("seed: many", "must be a number"),
+        ("obstacle_m: [1]", "a list of 2 numbers"),
+        ("- 1", "mapping"),
+        ("a: [", "not YAML"),
+        ("networks: {kinds: {file: 1}}", "networks.files is empty"),
+    ],
+)
+def test_bad_recipes_name_the_file_and_the_mend(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match="mine.yaml") as caught:
+        SceneRecipe.load(path)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_recipe_and_part(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such recipe"):
+        SceneRecipe.load(tmp_path / "none.yaml")
+    with pytest.raises(InputError, match="no part 'tset'"):
+        SceneRecipe().part("tset")
+
+
+_KEYS = st.sampled_from(["seed", "networks", "weather", "lights", "camera", "tries", "nonsense"])
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+)
+
+
+@given(st.dictionaries(_KEYS, _VALUES, max_size=3))
+def test_any_mapping_is_a_recipe_or_an_input_error(held: dict[str, object]) -> None:
+    try:
+        recipe = SceneRecipe.from_dict(held)
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        assert len(recipe.digest) == 12
