@@ -82,7 +82,7 @@ def test_no_truth_names_an_object_below_the_gates(dataset: Dataset) -> None:
                 continue
             if item["kind"] == "traffic_light":
                 assert item["lens_px"] >= GATES.lens_stated_px
-                assert item["visible"] >= GATES.visible
+                assert item["visible"] >= GATES.lens_visible
                 assert item["contrast"] >= GATES.lens_contrast
             elif item["kind"] in GATES.height_px:
                 assert item["box"][3] - item["box"][1] >= GATES.height_px[item["kind"]]

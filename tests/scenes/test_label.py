@@ -63,7 +63,7 @@ def test_a_hidden_light_is_none_and_a_half_hidden_one_rejected() -> None:
     assert labelled(street).truth.light == Light("none")
     street = Street()
     street.light(10, "red")
-    street.paint(50, 330, 80, 10, 7, (200, 200, 200), 8.0)
+    street.paint(50, 330, 80, 10, 8, (200, 200, 200), 8.0)
     result = label(street.scene, street, street.frame)
     assert isinstance(result, Rejected)
     assert "half occluded" in result.reason
@@ -219,7 +219,7 @@ def test_unknown_facts_make_the_speed_unknown() -> None:
     street = Street()
     street.light(10, "red", size=3)
     assert labelled(street).truth.speed_kmh is None
-    street = Street(Facts(road_class="residential"), Environment("snow"))
+    street = Street(Facts(road_class="residential"), Environment("snow", "night"))
     street.light(10, "red", size=3)
     assert labelled(street).truth.speed_kmh == 20  # the same whatever the light shows
 

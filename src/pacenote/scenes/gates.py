@@ -55,15 +55,16 @@ class Gates:
     lens_absent_px: float = 1.0  # below this a lens is as if absent
     lens_off_px: float = 7.0  # a dark lens shows only by its housing, so it must be larger
     arrow_px: float = 7.0  # lens diameter from which the shape of an arrow can be told
+    lens_visible: float = 0.4  # share of a lens that must be visible; its own visor may hide the rest
     lens_contrast: float = 10.0  # CIELAB difference between the lens and what surrounds it
-    lens_chroma: float = 12.0  # CIELAB chroma below which a lens has no colour to read
+    lens_chroma: float = 16.0  # CIELAB chroma below which a lens has no colour to read
     lens_clipped_l: float = 82.0  # CIELAB lightness above which a lens is read by its rim
     cross_facing_deg: float = 35.0  # a head of another approach turned to us by less than this may be taken for ours
 
     visible: float = 0.5  # share of the footprint that must be visible
     visible_zebra: float = 0.3  # cars stand on zebras: less is enough
     contrast: float = 7.0  # CIELAB difference of an obstacle
-    contrast_zebra: float = 6.0
+    contrast_zebra: float = 9.0
     negligible_px: int = 3  # so few pixels of a kind count as none
     height_px: Mapping[str, float] = field(
         default_factory=lambda: {
@@ -93,8 +94,8 @@ class Gates:
     far_m: float = 80.0  # ... are unknown up to here, and false beyond
     junction_px: int = 500  # visible pixels of junction asphalt from which an intersection is stated
     junction_negligible_px: int = 40
-    zebra_px: int = 140  # visible pixels of stripes from which a crossing is stated
-    zebra_height_px: float = 4.0
+    zebra_px: int = 180  # visible pixels of stripes from which a crossing is stated
+    zebra_height_px: float = 5.0
     zebra_negligible_px: int = 8
 
     sign_px: float = 20.0  # width of a limit sign from which two digits can be read
@@ -174,17 +175,20 @@ class View:
         distance = float(np.median(self.passes.depth.ravel()[positions]))
         return Observed(id, len(positions), visible, box, box[3] - box[1], distance, self.contrast(positions))
 
-    def contrast(self, positions: NDArray[np.intp]) -> float:
+    def contrast(self, positions: NDArray[np.intp], also: int = 0) -> float:
         """CIELAB difference between the object and a ring around it, beyond the grain of the picture.
 
         The larger of two: the distance of the mean colours (a plain object), and how much farther the object's more
         distinct pixels (upper quartile) lie from the ring's mean than the ring's own do (a striped one). The ring
-        starts 2 px outside, because the object's edge and glow are mixed into the first pixel.
+        starts 2 px outside, because the object's edge and glow are mixed into the first pixel; pixels of the object
+        `also` do not count as surroundings.
         """
         x0, y0, x1, y1 = self.box(positions)
         reach = 4 + int(min(12.0, 0.4 * min(x1 - x0, y1 - y0)))
         mask, rows, columns = self.mask(positions, reach)
         ring = grow(mask, reach) & ~grow(mask, 1)
+        if also:
+            ring &= self.passes.index[rows, columns] != also
         if not ring.any():
             return 0.0
         patch = self.lab[rows, columns]
@@ -267,10 +271,10 @@ def gate_lens(view: View, signal: Signal, gates: Gates, expected_m: float) -> tu
     least = gates.lens_off_px if state == "off" else gates.lens_stated_px
     if diameter < least:
         return seen, diameter, Verdict(None, f"lens {diameter:.1f} px < {least} px")
-    if seen.visible < gates.visible:
-        return seen, diameter, Verdict(None, f"visible {seen.visible:.2f} < {gates.visible}")
+    if seen.visible < gates.lens_visible:
+        return seen, diameter, Verdict(None, f"visible {seen.visible:.2f} < {gates.lens_visible}")
     if state == "off":
-        seen = replace(seen, contrast=view.contrast(_head(view, signal, seen.box)))
+        seen = replace(seen, contrast=view.contrast(_head(view, signal, seen.box), signal.id))
     if seen.contrast < gates.lens_contrast:
         return seen, diameter, Verdict(None, f"contrast {seen.contrast:.0f} < {gates.lens_contrast:.0f}")
     if state != "off":

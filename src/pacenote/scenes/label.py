@@ -195,7 +195,7 @@ def decide_light(
     others += [head for head in heads if head.signal.role == "cross" and _facing(head.signal, camera, gates)]
     stated = [head for head in ego if head.verdict.stated]
     if not stated:
-        half = [h for h in ego if h.diameter >= gates.lens_stated_px and 0.1 < h.seen.visible < gates.visible]
+        half = [h for h in ego if h.diameter >= gates.lens_stated_px and 0.1 < h.seen.visible < gates.lens_visible]
         if half:
             return Rejected(f"ego light half occluded: visible {half[0].seen.visible:.2f}")
         for head in ego:

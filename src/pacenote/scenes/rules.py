@@ -15,13 +15,13 @@ factors add up, so that each one alone moves the answer and no single one decide
 | cones, barriers, construction or debris            | one step down                       |
 | crash or animal on the road                        | two steps down                      |
 | pedestrian on the road                             | two steps down, at most 20          |
-| rain / fog / snow                                  | one / one / two steps down          |
-| fog below 100 m visibility                         | one more step down                  |
-| night                                              | one step down                       |
+| rain or fog                                        | half a step down                    |
+| snow, or fog below 100 m visibility                | one step down                       |
+| night                                              | half a step down                    |
 | toll lane light                                    | at most 20; at most 10 when it is red |
 
-One step is 5 km/h up to a base of 30, 10 up to 70, 15 up to 90, 20 above. Steps never lead below 20, or below a base
-that is lower still.
+One step is 5 km/h up to a base of 30, 10 up to 70, 20 above; half a step is 5, 5 and 10. Steps never lead below 20, or
+below a base that is lower still.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ DEFAULT_KMH: Mapping[str, int] = {"motorway": 120, "arterial": 70, "urban": 50, 
 NEAR_LIGHT_M = 50.0
 DENSE_FOG_M = 100.0
 FLOOR_KMH = 20
+HALF = 0.5
 PEDESTRIAN_KMH = 20
 TOLL_KMH, TOLL_RED_KMH = 20, 10
 WORKS = ("cone", "barrier", "construction", "debris")
@@ -62,9 +63,10 @@ class Seen:
     time: TimeOfDay = "day"
 
 
-def step_kmh(base: int) -> int:
-    """How much one step of the table takes off, by the base speed."""
-    return 5 if base <= 30 else 10 if base <= 70 else 15 if base <= 90 else 20
+def step_kmh(base: int, half: bool = False) -> int:
+    """How much one step of the table, or half a step, takes off, by the base speed."""
+    step = 5 if base <= 30 else 10 if base <= 70 else 20
+    return max(5, step // 2) if half else step
 
 
 def recommend(seen: Seen) -> tuple[int, list[str]]:
@@ -73,11 +75,11 @@ def recommend(seen: Seen) -> tuple[int, list[str]]:
     base = max(0, min(130, 5 * round(base / 5)))
     source = f"{seen.road_class} default" if seen.limit_kmh is None else "stated limit"
     lines = [f"speed: {source} {base}"]
-    step = step_kmh(base)
     floor = min(base, FLOOR_KMH)
     speed = base
     for reason, steps in _steps(seen):
-        speed = max(floor, speed - steps * step)
+        off = step_kmh(base, half=True) if steps == HALF else int(steps) * step_kmh(base)
+        speed = max(floor, speed - off)
         lines.append(f"speed: {reason} -> {speed}")
     for reason, ceiling in _ceilings(seen):
         if speed > ceiling:
@@ -86,7 +88,7 @@ def recommend(seen: Seen) -> tuple[int, list[str]]:
     return speed, lines
 
 
-def _steps(seen: Seen) -> Iterator[tuple[str, int]]:
+def _steps(seen: Seen) -> Iterator[tuple[str, float]]:
     if seen.light in ("red", "yellow"):
         near = seen.light_m <= NEAR_LIGHT_M
         yield f"{seen.light} light {'within' if near else 'beyond'} {NEAR_LIGHT_M:.0f} m", 2 if near else 1
@@ -101,14 +103,13 @@ def _steps(seen: Seen) -> Iterator[tuple[str, int]]:
     if seen.pedestrian:
         yield "pedestrian on the road", 2
     if seen.weather == "rain":
-        yield "rain", 1
+        yield "rain", HALF
     if seen.weather == "snow":
-        yield "snow", 2
+        yield "snow", 1
     if seen.weather == "fog":
-        dense = seen.visibility_m < DENSE_FOG_M
-        yield ("dense fog", 2) if dense else ("fog", 1)
+        yield ("dense fog", 1) if seen.visibility_m < DENSE_FOG_M else ("fog", HALF)
     if seen.time == "night":
-        yield "night", 1
+        yield "night", HALF
 
 
 def _ceilings(seen: Seen) -> Iterator[tuple[str, int]]:
