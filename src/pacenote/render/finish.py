@@ -19,7 +19,7 @@ from pacenote.scenes.scene import Scene
 
 Image = NDArray[np.float32]
 # Camera exposure: the mean (log) luminance that the auto exposure aims at, and the gains it may use.
-_KEY = {"day": 0.115, "dusk": 0.085, "night": 0.036}
+_KEY = {"day": 0.105, "dusk": 0.075, "night": 0.030}
 _GAIN = {"day": (0.5, 4.0), "dusk": (0.8, 12.0), "night": (2.0, 34.0)}
 
 
@@ -105,10 +105,12 @@ def exposure(linear: Image, depth: NDArray[np.float32], scene: Scene, rng: np.ra
     bright = float(np.percentile(luminance, 92))
     gain = _KEY[env.time] / max(mean, 1e-4)
     if env.time == "day":  # hold the sky
-        gain = gain**0.62 * (0.72 / max(bright, 1e-3)) ** 0.38
+        gain = gain**0.5 * (0.66 / max(bright, 1e-3)) ** 0.5
+    else:  # hold what the headlamps strike
+        gain = min(gain, 2.4 / max(bright, 1e-3))
     low, high = _GAIN[env.time]
     gain = float(np.clip(gain, low, high))
-    return gain * 2.0 ** (env.exposure_ev + float(rng.normal(0, 0.25)))
+    return gain * 2.0 ** (env.exposure_ev + float(rng.normal(-0.05, 0.3)))
 
 
 def bloom(linear: Image, scene: Scene, rng: np.random.Generator) -> Image:
@@ -273,8 +275,8 @@ def glass(linear: Image, scene: Scene, rng: np.random.Generator) -> Image:
 def develop(linear: Image, scene: Scene, rng: np.random.Generator) -> Image:
     """White balance, filmic curve (Hable's shape, fitted to leave mid grey alone), saturation, sRGB 0..1."""
     time = scene.environment.time
-    warm = float(rng.normal(0, 0.06 if time == "day" else 0.07))
-    tint = float(rng.normal(0, 0.025))
+    warm = float(rng.normal(0, 0.045 if time == "day" else 0.06))
+    tint = float(rng.normal(0.005, 0.02 if time == "day" else 0.045))
     linear = linear * np.array((1 + warm, 1 + tint, 1 - warm), np.float32)
     toe = float(rng.uniform(0.75, 1.25))
     x = np.maximum(linear, 0) * np.float32(1.15)

@@ -152,7 +152,7 @@ class Stage:
             lamps = [{**p, "x": p["x"] - self.origin[0], "y": p["y"] - self.origin[1]} for p in scene["lamps"]]
             made += lamp_lights(self.scene, lamps, relative, max(dark, 0.25))
         if env["headlights"] and dark:
-            made += head_lights(self.scene, relative, 55.0 if self.night else 20.0)
+            made += head_lights(self.scene, relative, 32.0 if self.night else 14.0)
         self.passing += [m.data for m in made] + made
         look = self.look
         grey = look.uniform(0.045, 0.16)
@@ -164,7 +164,7 @@ class Stage:
         offset = -(across[0] * relative["x"] + across[1] * relative["y"])
         self.shaders.turn(
             asphalt=tuple(asphalt), grass=tuple(grass), dirt=tuple(dirt), wet=env["wetness"], snow=env["snow_cover"],
-            retro=0.10 * dark if env["headlights"] else 0.02 * dark, windows=0.10 * dark * self.rng.uniform(0.3, 1.2),
+            retro=0.03 * dark if env["headlights"] else 0.008 * dark, windows=0.10 * dark * self.rng.uniform(0.3, 1.2),
             shops=0.35 * dark * self.rng.uniform(0.3, 1.2) + 0.02, signs=0.25 * dark, lane_offset=offset + 0.825,
             tracks=look.uniform(0.0, 0.28),
         )  # fmt: skip

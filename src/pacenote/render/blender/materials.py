@@ -195,7 +195,9 @@ class Shaders:
     def _leaf(self, g: Graph) -> None:
         info = g.node("ShaderNodeObjectInfo")
         colour = g.mix(1.0, g.attribute(), info.outputs["Color"], "MULTIPLY")
-        g.surface(g.diffuse(self._snowed(g, colour, 0.6)))
+        colour = self._snowed(g, colour, 0.6)
+        through = g.node("ShaderNodeBsdfTranslucent", {"Color": colour}).outputs[0]
+        g.surface(g.blend(0.38, g.diffuse(colour), through))
 
     def _concrete(self, g: Graph) -> None:
         grain = g.texture("rough", self._box_uv(g, 8.0)).outputs["Color"]

@@ -33,7 +33,7 @@ def leaves(mesh: Mesh, rng, centre, radii, count: int, size: float, colour, droo
     mesh.vertices.extend(map(tuple, corners.tolist()))
     index = base + np.arange(count * 4).reshape(-1, 4)
     mesh.faces.extend(map(tuple, index.tolist()))
-    shade = (0.45 + 0.55 * (depth - 0.62) / 0.43) * (0.72 + 0.28 * d[:, 2:3]) * rng.uniform(0.7, 1.3, (count, 1))
+    shade = (0.55 + 0.45 * (depth - 0.62) / 0.43) * (0.80 + 0.20 * d[:, 2:3]) * rng.uniform(0.7, 1.3, (count, 1))
     tint = np.asarray(colour) * shade * (1 + rng.normal(0, 0.12, (count, 3)) * (1, 0.4, 1))
     mesh.colours.extend(map(tuple, np.clip(tint, 0.004, 0.8).tolist()))
     mesh.materials.extend(["leaf"] * count)
@@ -62,8 +62,8 @@ def tree(style: int, far: bool = False, bare_season: bool = False) -> Mesh:
     if bare_season and kind in ("broad", "upright", "street"):
         kind = "bare"
     bark = _BARK[rng.integers(4)]
-    green = _GREENS[rng.integers(len(_GREENS))] if rng.random() < 0.9 else _AUTUMN[rng.integers(3)]
-    share, grow = (0.16, 2.0) if far else (1.0, 0.72)
+    green = _GREENS[rng.integers(len(_GREENS))] if rng.random() < 0.95 else _AUTUMN[rng.integers(3)]
+    share, grow = (0.16, 2.0) if far else (1.0, 0.60)
     mesh = Mesh()
     if kind == "conifer":
         mesh.tube((0, 0, 0), (0, 0, 7.4), 0.16, 0.03, 6, "matte", bark)
@@ -102,7 +102,7 @@ def tree(style: int, far: bool = False, bare_season: bool = False) -> Mesh:
         return mesh
     if kind == "upright":
         for z, r in ((2.6, 1.0), (4.0, 1.35), (5.4, 1.25), (6.8, 0.85)):
-            leaves(mesh, rng, (rng.normal(0, 0.15), rng.normal(0, 0.15), z), (r, r, 1.2), int(480 * share), 0.19 * grow, green)
+            leaves(mesh, rng, (rng.normal(0, 0.15), rng.normal(0, 0.15), z), (r, r, 1.2), int(640 * share), 0.19 * grow, green)
         return mesh
     spread = 1.5 if kind == "street" else 2.1
     blobs = 6 if kind == "street" else 8
@@ -111,7 +111,7 @@ def tree(style: int, far: bool = False, bare_season: bool = False) -> Mesh:
         ring = spread * (0.75 if i < blobs - 2 else 0.2)
         z = trunk + 1.1 + (i % 4) * 0.72 + (1.6 if i >= blobs - 2 else 0)
         r = rng.uniform(1.0, 1.5)
-        leaves(mesh, rng, (ring * math.cos(a), ring * math.sin(a), z), (r, r, r * 0.8), int(420 * share), 0.19 * grow, green)
+        leaves(mesh, rng, (ring * math.cos(a), ring * math.sin(a), z), (r, r, r * 0.8), int(560 * share), 0.19 * grow, green)
     return mesh
 
 
