@@ -18,12 +18,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from pacenote.render.finish import finish  # noqa: E402
-from pacenote.render.worker import Renderer  # noqa: E402
-from pacenote.scenes.scene import Scene  # noqa: E402
-from tests.render.handmade import street, weathers  # noqa: E402
+from pacenote.render.finish import finish
+from pacenote.render.worker import Renderer
+from pacenote.scenes.scene import Scene
+from tests.render.handmade import street, weathers
 
 
 def scenes(count: int) -> list[Scene]:
@@ -32,8 +32,10 @@ def scenes(count: int) -> list[Scene]:
 
 
 def run(streets: list[Scene], preset: str, recycle: int = 10**6) -> dict[str, list[float]]:
-    """Per frame: wall and CPU seconds of all, of Cycles, of the finish, and resident memory; the first frame is left out."""
-    rows: dict[str, list[float]] = {k: [] for k in ("total", "cycles", "cpu", "cycles_cpu", "footprints", "finish", "rss_mib")}
+    """Per frame: wall and CPU seconds of all, of Cycles, of the finish, and resident memory, but the first frame."""
+    rows: dict[str, list[float]] = {
+        k: [] for k in ("total", "cycles", "cpu", "cycles_cpu", "footprints", "finish", "rss_mib")
+    }
     with Renderer(recycle=recycle) as renderer:
         renderer.render(streets[0], preset)
         for scene in streets:
@@ -89,7 +91,10 @@ def main() -> None:
         "frames_per_s": {"1": rate(few, 1), "2": rate(few, 2)},
     }
     quality = run(scenes(2 if options.quick else 8), "quality")
-    figures["quality"] = {"seconds_per_frame": float(np.mean(quality["total"])), "cpu_s_per_frame": float(np.mean(quality["cpu"]))}
+    figures["quality"] = {
+        "seconds_per_frame": float(np.mean(quality["total"])),
+        "cpu_s_per_frame": float(np.mean(quality["cpu"])),
+    }
     for key, value in figures.items():
         print(f"{key:26} {value if isinstance(value, dict) else round(value, 3)}")
     if options.json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -107,7 +108,10 @@ class Renderer:
         asset file."""
         chosen = _preset(preset)
         width, height = chosen.width or scene.camera.width, chosen.height or scene.camera.height
-        request = {"scene": dataclasses.asdict(scene), "preset": {**dataclasses.asdict(chosen), "width": width, "height": height}}
+        request = {
+            "scene": dataclasses.asdict(scene),
+            "preset": {**dataclasses.asdict(chosen), "width": width, "height": height},
+        }
         begin = time.perf_counter()
         for attempt in (0, 1):
             try:
@@ -127,7 +131,8 @@ class Renderer:
         now = time.perf_counter()
         seconds = {
             "total": now - begin, "cycles": reply["cycles_s"], "build": reply["build_s"], "write": reply["write_s"],
-            "footprints": now - asked, "rss_mib": reply["rss_mib"], "cpu": reply["cpu_s"], "cycles_cpu": reply["cycles_cpu_s"],
+            "footprints": now - asked, "rss_mib": reply["rss_mib"], "cpu": reply["cpu_s"],
+            "cycles_cpu": reply["cycles_cpu_s"],
         }  # fmt: skip
         return Passes(arrays["linear"].astype(np.float32), arrays["index"], arrays["depth"], footprints, seconds)
 
@@ -135,10 +140,8 @@ class Renderer:
         process, self.process = self.process, None
         if process is not None:
             if process.stdin:
-                try:
+                with contextlib.suppress(OSError):
                     process.stdin.close()
-                except OSError:
-                    pass
             try:
                 process.wait(timeout=0.2)
             except subprocess.TimeoutExpired:
@@ -153,13 +156,14 @@ class Renderer:
 
     # -- the process ----------------------------------------------------------------------------------------------
     def _start(self) -> None:
-        fast = "/dev/shm" if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK) else None
+        fast = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # memory, where there is such a folder
         self._folder = tempfile.TemporaryDirectory(prefix="pacenote-", dir=fast)
         read, write = os.pipe()
         environment = {**os.environ, "PACENOTE_SCRATCH": self._folder.name, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
         self.process = subprocess.Popen(
             [*self.command, str(write)],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(write,), env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(write,),
+            env=environment,
         )  # fmt: skip
         os.close(write)
         self._reply, self._buffer, self.frames = read, b"", 0
@@ -177,7 +181,7 @@ class Renderer:
         if self.process is None:
             self._start()
         assert self.process is not None and self.process.stdin is not None and self._folder is not None
-        out = os.path.join(self._folder.name, "passes.npz")
+        out = str(Path(self._folder.name) / "passes.npz")
         try:
             self.process.stdin.write((json.dumps({**request, "out": out}) + "\n").encode())
             self.process.stdin.flush()

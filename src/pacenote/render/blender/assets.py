@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import bpy
@@ -29,7 +28,7 @@ class Asset:
         self.triangles = self.points[index].reshape(-1, 3, 3)
 
 
-def load_asset(path: str, _shape: Callable[..., Any]) -> Asset:
+def load_asset(path: str) -> Asset:
     """Import a file and join its meshes. The long side becomes x. Raises AssetError with one line."""
     if not os.path.isfile(path):
         raise AssetError(f"asset {path}: no such file")

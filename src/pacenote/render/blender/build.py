@@ -10,67 +10,29 @@ from typing import Any
 import bpy
 import numpy as np
 
-from . import buildings, furniture, nature, people, roads, signals, street, vehicles
+from . import nature, roads, signals
 from .assets import load_asset
+from .catalogue import mesh_of
 from .footprint import Projector
 from .geometry import Mesh
 from .materials import Shaders
+from .shape import Shape
 from .sky import Sky, head_lights, lamp_lights
 
 PERIOD = 40.0  # every ground texture repeats after it, so the origin may move by it unseen
-_FIT = {"car", "van", "truck", "bus", "barrier", "bench", "bin", "hydrant", "toll_booth", "hill", "bush"}
-_UNIFORM = {"pedestrian", "animal", "cone", "speed_sign", "sign", "street_lamp", "motorcycle", "bicycle", "construction", "debris", "crash"}  # fmt: skip
-_BULKY = {"tree", "bush", "hill", "building", "fence", "wall", "bridge", "toll_roof", "guard_rail", "pole", "street_lamp"}
-
-
-class Shape:
-    """A Blender mesh with what footprints need of it."""
-
-    def __init__(self, mesh: Mesh, shaders: Shaders, name: str) -> None:
-        self.data = to_blender(mesh, shaders, name)
-        self.points = np.asarray(mesh.vertices, np.float32).reshape(-1, 3)
-        self.low, self.high = mesh.size()
-        self._corners: np.ndarray | None = None
-
-    @property
-    def triangles(self) -> np.ndarray:
-        if self._corners is None:
-            self.data.calc_loop_triangles()
-            index = np.empty(len(self.data.loop_triangles) * 3, np.int32)
-            self.data.loop_triangles.foreach_get("vertices", index)
-            self._corners = self.points[index].reshape(-1, 3, 3)
-        return self._corners
-
-
-def to_blender(mesh: Mesh, shaders: Shaders, name: str) -> Any:
-    """Fill a bpy mesh with foreach_set; face attribute `tint`, corner attribute `uv`."""
-    data = bpy.data.meshes.new(name)
-    sizes = np.fromiter((len(f) for f in mesh.faces), np.int32, len(mesh.faces))
-    loops = np.fromiter((i for f in mesh.faces for i in f), np.int32, int(sizes.sum()))
-    data.vertices.add(len(mesh.vertices))
-    data.vertices.foreach_set("co", np.asarray(mesh.vertices, np.float32).ravel())
-    data.loops.add(len(loops))
-    data.loops.foreach_set("vertex_index", loops)
-    data.polygons.add(len(sizes))
-    data.polygons.foreach_set("loop_start", np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int32))
-    names = list(dict.fromkeys(mesh.materials))
-    for material in names:
-        data.materials.append(shaders.get(material))
-    slot = {material: i for i, material in enumerate(names)}
-    data.polygons.foreach_set("material_index", np.fromiter((slot[m] for m in mesh.materials), np.int32, len(sizes)))
-    data.polygons.foreach_set("use_smooth", np.asarray(mesh.smooth, bool))
-    tint = np.zeros((len(sizes), 4), np.float32)
-    if all(len(c) == 3 for c in mesh.colours):
-        tint[:, :3] = mesh.colours
-    else:
-        for i, colour in enumerate(mesh.colours):
-            tint[i, : len(colour)] = colour
-    data.attributes.new("tint", "FLOAT_COLOR", "FACE").data.foreach_set("color", tint.ravel())
-    if any(m in ("roof", "shop") or m.startswith(("facade", "house")) for m in names):
-        layer = data.uv_layers.new(name="uv")
-        layer.data.foreach_set("uv", np.asarray(mesh.uv, np.float32).ravel())
-    data.update(calc_edges=True)
-    return data
+_BULKY = {
+    "tree",
+    "bush",
+    "hill",
+    "building",
+    "fence",
+    "wall",
+    "bridge",
+    "toll_roof",
+    "guard_rail",
+    "pole",
+    "street_lamp",
+}
 
 
 class Stage:
@@ -82,7 +44,7 @@ class Stage:
         self.scene = bpy.context.scene
         self.shaders = Shaders()
         self.sky = Sky()
-        self.shapes: dict[tuple, Shape] = {}
+        self.shapes: dict[tuple, Any] = {}
         self.passing: list[Any] = []  # datablocks of this scene only
         self.camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
         self.scene.collection.objects.link(self.camera)
@@ -99,11 +61,13 @@ class Stage:
             self.shapes = {}
 
     def build(self, scene: dict, width: int, height: int) -> None:
-        """Fill the stage; afterwards `ids` maps pass index -> id and `covers` lists (id, world triangles|points, bulky)."""
+        """Fill the stage; then `ids` maps pass index -> id, `covers` lists (id, world triangles or points, bulky)."""
         self.clear()
         env, camera = scene["environment"], scene["camera"]
         self.left_hand = scene["left_hand"]
-        self.origin = np.array([math.floor(camera["x"] / PERIOD) * PERIOD, math.floor(camera["y"] / PERIOD) * PERIOD, 0.0])
+        self.origin = np.array(
+            [math.floor(camera["x"] / PERIOD) * PERIOD, math.floor(camera["y"] / PERIOD) * PERIOD, 0.0]
+        )
         self.rng = np.random.default_rng(scene["environment"]["seed"] & 0x7FFFFFFF)
         place = sum(map(ord, scene["network"]))
         self.look = np.random.default_rng(place)  # what stays the same over a network
@@ -114,6 +78,7 @@ class Stage:
         self.assets = scene["assets"]
         self.lit = env["street_lamps"] or env["time"] == "night"
         self.night = env["time"] == "night"
+        self.snowy = env["snow_cover"] > 0.2
         self._place_camera(camera, width, height)
         self._light(scene, env, camera)
         self._roads(scene, place)
@@ -163,11 +128,18 @@ class Stage:
         across = (-math.sin(camera["yaw"]), math.cos(camera["yaw"]), 0.0)
         offset = -(across[0] * relative["x"] + across[1] * relative["y"])
         self.shaders.turn(
-            asphalt=tuple(asphalt), grass=tuple(grass), dirt=tuple(dirt), wet=env["wetness"], snow=env["snow_cover"],
-            retro=0.03 * dark if env["headlights"] else 0.008 * dark, windows=0.10 * dark * self.rng.uniform(0.3, 1.2),
-            shops=0.35 * dark * self.rng.uniform(0.3, 1.2) + 0.02, signs=0.25 * dark, lane_offset=offset + 0.825,
+            asphalt=tuple(asphalt),
+            grass=tuple(grass),
+            dirt=tuple(dirt),
+            wet=env["wetness"],
+            snow=env["snow_cover"],
+            retro=0.03 * dark if env["headlights"] else 0.008 * dark,
+            windows=0.10 * dark * self.rng.uniform(0.3, 1.2),
+            shops=0.35 * dark * self.rng.uniform(0.3, 1.2) + 0.02,
+            signs=0.25 * dark,
+            lane_offset=offset + 0.825,
             tracks=look.uniform(0.0, 0.28),
-        )  # fmt: skip
+        )
         for socket in self.shaders.knobs["across"]:
             socket.default_value = across
 
@@ -185,7 +157,7 @@ class Stage:
         self.scene.collection.objects.link(thing)
         self.passing.append(thing)
 
-    def _fresh(self, mesh: Mesh, name: str) -> Shape | None:
+    def fresh(self, mesh: Mesh, name: str) -> Shape | None:
         """A shape of this scene only."""
         if not mesh.faces:
             return None
@@ -193,7 +165,7 @@ class Stage:
         self.passing.append(shape.data)
         return shape
 
-    def _cached(self, key: tuple, make: Callable[[], Mesh]) -> Shape:
+    def cached(self, key: tuple, make: Callable[[], Mesh]) -> Shape:
         if key not in self.shapes:
             self.shapes[key] = Shape(make(), self.shaders, str(key[0]))
         return self.shapes[key]
@@ -204,27 +176,31 @@ class Stage:
         ground = Mesh()
         c = self.projector.origin
         material = "grass" if place % 4 else "dirt"
-        ground.add([(c[0] + 1500 * a, c[1] + 1500 * b, -0.05) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))], [(0, 1, 2, 3)], material)
+        ground.add(
+            [(c[0] + 1500 * a, c[1] + 1500 * b, -0.05) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))],
+            [(0, 1, 2, 3)],
+            material,
+        )
         for surface in scene["surfaces"]:
             outline = np.asarray(surface["outline"], float).reshape(-1, 2) - shift
             own = Mesh() if surface["id"] else ground
             roads.surface(own, surface["kind"], outline, surface["z"], surface["seed"], place)
-            if surface["id"] and (shape := self._fresh(own, "surface")):
+            if surface["id"] and (shape := self.fresh(own, "surface")):
                 self._add(shape, eye, surface["id"])
         paint = Mesh()
         for mark in scene["markings"]:
             moved = {**mark, "points": (np.asarray(mark["points"], float).reshape(-1, 2) - shift).tolist()}
             own = Mesh() if mark["id"] else paint
             roads.marking(own, moved, place)
-            if mark["id"] and (shape := self._fresh(own, "marking")):
+            if mark["id"] and (shape := self.fresh(own, "marking")):
                 self._add(shape, eye, mark["id"])
         snowy = scene["environment"]["snow_cover"] > 0.3
-        far = self._cached(("horizon", place % 12, snowy), lambda: nature.horizon(place % 12, snowy))
+        far = self.cached(("horizon", place % 12, snowy), lambda: nature.horizon(place % 12, snowy))
         middle = np.eye(4)
         middle[:2, 3] = np.round(c[:2] / 400) * 400  # it stands still over most drives
         self._add(far, middle, 0)
         for mesh in (ground, paint):
-            if shape := self._fresh(mesh, "road"):
+            if shape := self.fresh(mesh, "road"):
                 self._add(shape, eye, 0)
 
     # -- things ---------------------------------------------------------------------------------------------------
@@ -236,15 +212,17 @@ class Stage:
             path = os.path.abspath(self.assets[kind])
             key = ("asset", path)
             if key not in self.shapes:
-                self.shapes[key] = load_asset(path, Shape)
+                self.shapes[key] = load_asset(path)
             shape, fit = self.shapes[key], "box"
         else:
-            made = self._mesh(kind, style, state, size, t, distance > 55)
+            made = mesh_of(self, kind, style, state, size, t, distance > 55)
             if made is None:
                 return
             shape, fit = made
         extent = np.maximum(shape.high - shape.low, 1e-3)
-        scale = {"box": np.asarray(size) / extent, "none": np.ones(3), "height": np.full(3, size[2] / extent[2])}.get(fit)
+        scale = {"box": np.asarray(size) / extent, "none": np.ones(3), "height": np.full(3, size[2] / extent[2])}.get(
+            fit
+        )
         if scale is None:  # "tree": width across, height up
             scale = np.array([max(size[0], size[1]) / max(extent[0], extent[1])] * 2 + [size[2] / extent[2]])
         middle = (shape.low + shape.high) / 2
@@ -260,76 +238,7 @@ class Stage:
             colour = tuple(np.clip(r.uniform(0.7, 1.25) * (1 + r.normal(0, 0.08, 3)), 0.3, 1.6))
         elif kind == "hill":
             colour = (1.0, 1.0, 1.0)
-        self._add(shape, matrix, t["id"], colour, kind in _BULKY or (kind == "building"))
-
-    def _mesh(self, kind: str, style: int, state: frozenset[str], size, t: dict, far: bool) -> tuple[Shape, str] | None:
-        length, width, height = size
-        few = sorted(state)
-        if kind == "car":
-            style %= 28
-            return self._cached((kind, style, *few), lambda: vehicles.car(style, state)), "box"
-        if kind in ("van", "truck", "bus"):
-            style %= 8
-            make = getattr(vehicles, kind)
-            return self._cached((kind, style, *few), lambda: make(style, state)), "box"
-        if kind in ("motorcycle", "bicycle"):
-            style %= 8
-            return self._cached((kind, style, *few), lambda: vehicles.two_wheeler(style, state, kind == "motorcycle")), "height"
-        if kind == "crash":
-            style %= 9
-            return self._cached((kind, style, *few), lambda: vehicles.wreck(style, state)), "none"
-        if kind == "pedestrian":
-            style %= 24
-            return self._cached((kind, style, *few), lambda: people.pedestrian(style, state)), "height"
-        if kind == "animal":
-            style %= 6
-            return self._cached((kind, style, *few), lambda: people.animal(style, state)), "height"
-        if kind in ("tree", "bush"):
-            style %= 16
-            snowy = bool(self.shaders._values.get("snow", 0) > 0.2)
-            if kind == "tree":
-                return self._cached((kind, style, far, snowy), lambda: nature.tree(style, far, snowy)), "tree"
-            return self._cached((kind, style, far), lambda: nature.bush(style, far)), "box"
-        if kind == "hill":
-            style %= 3
-            return self._cached((kind, style), lambda: nature.hill(style)), "box"
-        if kind in ("cone", "construction", "debris"):
-            style %= 20
-            return self._cached((kind, style, *few), lambda: getattr(street, kind)(style, state)), "height"
-        if kind == "barrier":
-            style %= 6
-            width = round(max(length, width) * 4) / 4 or 0.25
-            return self._cached((kind, style, width, *few), lambda: street.barrier(style, state, width)), "none"
-        if kind == "speed_sign":
-            style %= 8
-            return self._cached((kind, style, t["text"]), lambda: street.speed_sign(style, t["text"])), "height"
-        if kind == "sign" and "gantry" not in state:
-            style %= 8
-            return self._cached((kind, style, *few), lambda: street.sign(style, state)), "height"
-        if kind == "street_lamp":
-            style %= 15
-            return self._cached((kind, style, self.lit), lambda: furniture.street_lamp(style, self.lit)), "height"
-        if kind in ("bench", "bin", "hydrant", "toll_booth"):
-            style %= 6
-            make = getattr(furniture, "bin_" if kind == "bin" else kind)
-            return self._cached((kind, style), lambda: make(style)), "box"
-        own: Mesh
-        if kind == "sign":
-            own = street.sign(style, state, width)
-        elif kind == "building":
-            own = buildings.building(style, state, length, width, height, t["colour"])
-        elif kind == "pole":
-            own = furniture.pole(style, height)
-        elif kind == "fence":
-            own = furniture.fence(style, length, height)
-        elif kind == "guard_rail":
-            own = furniture.guard_rail(style, length)
-        elif kind == "neon":
-            own = furniture.neon(style, state, width, height)
-        else:
-            own = getattr(furniture, kind)(style, length, width, height)
-        shape = self._fresh(own, kind)
-        return None if shape is None else (shape, "none")
+        self._add(shape, matrix, t["id"], colour, kind in _BULKY)
 
     def _signal(self, s: dict) -> None:
         matrix = np.eye(4)
@@ -339,9 +248,20 @@ class Stage:
         for mesh, id, where in (
             (signals.housing(s, self.left_hand), s["id"], matrix),
             (signals.lens(s, self.left_hand, self.night), s["lens_id"], matrix),
-            (signals.support({**s, "x": s["x"] - self.origin[0], "y": s["y"] - self.origin[1], "foot": (s["foot"][0] - self.origin[0], s["foot"][1] - self.origin[1])}), s["id"], np.eye(4)),
-        ):  # fmt: skip
-            if shape := self._fresh(mesh, "signal"):
+            (
+                signals.support(
+                    {
+                        **s,
+                        "x": s["x"] - self.origin[0],
+                        "y": s["y"] - self.origin[1],
+                        "foot": (s["foot"][0] - self.origin[0], s["foot"][1] - self.origin[1]),
+                    }
+                ),
+                s["id"],
+                np.eye(4),
+            ),
+        ):
+            if shape := self.fresh(mesh, "signal"):
                 self._add(shape, where, id)
 
     def _bonnet(self, scene: dict, camera: dict) -> None:
@@ -357,16 +277,27 @@ class Stage:
         rows = []
         for i in range(7):
             x = 0.5 + (reach - 0.5) * i / 6
-            rows.append([(x, y * half, -drop - 0.10 * (1 - i / 6) ** 2 * 0.2 - 0.13 * abs(y) ** 2.5 - 0.10 * max(i / 6 - 0.8, 0) * 2) for y in np.linspace(-1, 1, 9)])
+            rows.append(
+                [
+                    (
+                        x,
+                        y * half,
+                        -drop - 0.10 * (1 - i / 6) ** 2 * 0.2 - 0.13 * abs(y) ** 2.5 - 0.10 * max(i / 6 - 0.8, 0) * 2,
+                    )
+                    for y in np.linspace(-1, 1, 9)
+                ]
+            )
         points = [p for row in rows for p in row]
         faces = [(r * 9 + j, (r + 1) * 9 + j, (r + 1) * 9 + j + 1, r * 9 + j + 1) for r in range(6) for j in range(8)]
-        paint = [(0.01, 0.01, 0.012), (0.5, 0.5, 0.5), (0.02, 0.05, 0.12), (0.2, 0.02, 0.02), (0.12, 0.12, 0.13)][int(rng.integers(5))]
+        paint = [(0.01, 0.01, 0.012), (0.5, 0.5, 0.5), (0.02, 0.05, 0.12), (0.2, 0.02, 0.02), (0.12, 0.12, 0.13)][
+            int(rng.integers(5))
+        ]
         mesh.add(points, faces, "gloss", paint, True)
         matrix = np.eye(4)
         c, s = math.cos(camera["yaw"]), math.sin(camera["yaw"])
         matrix[:2, :2] = [[c, -s], [s, c]]
         matrix[:3, 3] = self.projector.origin
-        if shape := self._fresh(mesh, "bonnet"):
+        if shape := self.fresh(mesh, "bonnet"):
             self._add(shape, matrix, 0)
 
     def footprints(self) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import struct
 
 import numpy as np
 
-_TYPES = {0: np.dtype("<u4"), 1: np.dtype("<f2"), 2: np.dtype("<f4")}
+_TYPES: dict[int, np.dtype] = {0: np.dtype("<u4"), 1: np.dtype("<f2"), 2: np.dtype("<f4")}
 
 
 def read_exr(path: str) -> dict[str, np.ndarray]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from .geometry import Mesh
 from .street import BLACK, BLUE, CONCRETE, RED, STEEL, WHITE, YELLOW
 from .text import write
@@ -13,7 +9,20 @@ from .text import write
 _METALS = [(0.30, 0.31, 0.32), (0.05, 0.06, 0.055), (0.16, 0.17, 0.17), (0.03, 0.07, 0.05)]
 _LIT = {"red": (3.0, 0.08, 0.10), "green": (0.10, 2.4, 0.45), "amber": (3.0, 1.3, 0.15)}
 NEON_WORDS = ("OPEN", "BAR", "HOTEL", "24H", "PIZZA", "CAFE", "SALE", "KARAOKE")
-SHOP_WORDS = ("MARKET", "CAFE", "PHARMACY", "BANK", "BAKERY", "PHONES", "HAIR", "NOODLES", "FASHION", "BOOKS", "CLINIC", "PIZZA")
+SHOP_WORDS = (
+    "MARKET",
+    "CAFE",
+    "PHARMACY",
+    "BANK",
+    "BAKERY",
+    "PHONES",
+    "HAIR",
+    "NOODLES",
+    "FASHION",
+    "BOOKS",
+    "CLINIC",
+    "PIZZA",
+)
 
 
 def street_lamp(style: int, lit: bool, height: float = 8.0) -> Mesh:
@@ -59,7 +68,9 @@ def pole(style: int, height: float = 9.0) -> Mesh:
                     mesh.tube((x0, y, z0), (x1, y, z1), 0.012, sides=3, colour=BLACK, caps=False)
                     x0, z0 = x1, z1
     if style % 3 == 1:
-        mesh.tube((0.35, 0, height - 2.6), (0.35, 0, height - 1.6), 0.25, sides=10, material="gloss", colour=(0.3, 0.31, 0.32))
+        mesh.tube(
+            (0.35, 0, height - 2.6), (0.35, 0, height - 1.6), 0.25, sides=10, material="gloss", colour=(0.3, 0.31, 0.32)
+        )
     return mesh
 
 
@@ -73,7 +84,7 @@ def fence(style: int, length: float, height: float) -> Mesh:
         n = min(n, 220)
         for i in range(n + 1):
             x = -length / 2 + i * length / n
-            mesh.quad((x - 0.012, 0, 0.1), (x + 0.012, 0, 0.1), (x + 0.012, 0, height), (x - 0.012, 0, height), "gloss", colour)
+            mesh.face_y(0, x - 0.012, x + 0.012, 0.1, height, "gloss", colour)
         for z in (0.12, height - 0.05):
             mesh.box((0, 0, z), (length, 0.04, 0.05), "gloss", colour)
         return mesh
@@ -85,7 +96,12 @@ def fence(style: int, length: float, height: float) -> Mesh:
     elif kind == 2:
         for i in range(int(length / 0.16)):
             shade = 0.75 + 0.5 * ((i * 7919) % 13) / 13
-            mesh.box((-length / 2 + (i + 0.5) * 0.16, 0, height / 2), (0.15, 0.03, height), "matte", [c * shade for c in colour])
+            mesh.box(
+                (-length / 2 + (i + 0.5) * 0.16, 0, height / 2),
+                (0.15, 0.03, height),
+                "matte",
+                [c * shade for c in colour],
+            )
     else:
         mesh.box((0, 0, height / 2), (length, 0.05, height * 0.96), "matte", colour)
         mesh.box((0, 0, height * 0.9), (length, 0.06, 0.08), "matte", WHITE)
@@ -96,7 +112,16 @@ def guard_rail(style: int, length: float) -> Mesh:
     """W-beam rail along x, 0.75 m tall, looking to both sides; or concrete divider for style % 4 == 3."""
     mesh = Mesh()
     if style % 4 == 3:
-        outline = [(-0.3, 0), (0.3, 0), (0.28, 0.1), (0.15, 0.35), (0.10, 0.85), (-0.10, 0.85), (-0.15, 0.35), (-0.28, 0.1)]
+        outline = [
+            (-0.3, 0),
+            (0.3, 0),
+            (0.28, 0.1),
+            (0.15, 0.35),
+            (0.10, 0.85),
+            (-0.10, 0.85),
+            (-0.15, 0.35),
+            (-0.28, 0.1),
+        ]
         a = [(-length / 2, y, z) for y, z in outline]
         b = [(length / 2, y, z) for y, z in outline]
         n = len(outline)
@@ -109,7 +134,12 @@ def guard_rail(style: int, length: float) -> Mesh:
         b = [(length / 2, side * y, z) for y, z in zip(ys, zs, strict=True)]
         mesh.add(a + b, [(i, i + 7, i + 8, i + 1) for i in range(6)], "gloss", (0.36, 0.37, 0.38), True)
     for i in range(max(int(length / 3), 1) + 1):
-        mesh.box((min(-length / 2 + 0.1 + i * 3.0, length / 2 - 0.1), 0, 0.36), (0.1, 0.08, 0.72), "gloss", (0.28, 0.29, 0.30))
+        mesh.box(
+            (min(-length / 2 + 0.1 + i * 3.0, length / 2 - 0.1), 0, 0.36),
+            (0.1, 0.08, 0.72),
+            "gloss",
+            (0.28, 0.29, 0.30),
+        )
     return mesh
 
 
@@ -134,7 +164,12 @@ def bin_(style: int) -> Mesh:
 
 def hydrant(style: int) -> Mesh:
     colour = [(0.5, 0.02, 0.02), (0.6, 0.35, 0.02)][style % 2]
-    mesh = Mesh().lathe([(0.16, 0), (0.16, 0.05), (0.10, 0.08), (0.10, 0.55), (0.14, 0.58), (0.11, 0.70), (0.03, 0.78)], 10, "gloss", colour)
+    mesh = Mesh().lathe(
+        [(0.16, 0), (0.16, 0.05), (0.10, 0.08), (0.10, 0.55), (0.14, 0.58), (0.11, 0.70), (0.03, 0.78)],
+        10,
+        "gloss",
+        colour,
+    )
     return mesh.tube((0, -0.18, 0.42), (0, 0.18, 0.42), 0.06, sides=8, material="gloss", colour=colour)
 
 
@@ -143,7 +178,12 @@ def wall(style: int, length: float, width: float, height: float) -> Mesh:
     mesh = Mesh().box((0, 0, height / 2), (length, max(width, 0.2), height), "concrete", colour)
     mesh.box((0, 0, height + 0.03), (length, max(width, 0.2) + 0.08, 0.08), "concrete", [c * 0.8 for c in colour])
     for i in range(int(length / 4)):  # panel joints
-        mesh.box((-length / 2 + (i + 1) * 4.0, 0, height / 2), (0.06, max(width, 0.2) + 0.03, height), "concrete", [c * 0.85 for c in colour])
+        mesh.box(
+            (-length / 2 + (i + 1) * 4.0, 0, height / 2),
+            (0.06, max(width, 0.2) + 0.03, height),
+            "concrete",
+            [c * 0.85 for c in colour],
+        )
     return mesh
 
 
@@ -157,8 +197,16 @@ def neon(style: int, state: frozenset[str], width: float, height: float) -> Mesh
         return mesh.box((-0.05, 0, height / 2), (0.1, 2 * r, 2 * r), "matte", BLACK)
     mesh.box((-0.04, 0, height / 2), (0.08, width, height), "gloss", (0.02, 0.02, 0.025))
     if style % 4 == 2:  # a lit box with dark letters
-        mesh.quad((0.01, -width * 0.48, height * 0.06), (0.01, width * 0.48, height * 0.06), (0.01, width * 0.48, height * 0.94), (0.01, -width * 0.48, height * 0.94), "emit", [c * 0.4 for c in colour])
-        write(mesh, NEON_WORDS[style // 4 % 8], (0.02, 0, height / 2), height * 0.55, BLACK, limit=width * 0.8, material="matte")
+        mesh.face_x(0.01, -width * 0.48, width * 0.48, height * 0.06, height * 0.94, "emit", [c * 0.4 for c in colour])
+        write(
+            mesh,
+            NEON_WORDS[style // 4 % 8],
+            (0.02, 0, height / 2),
+            height * 0.55,
+            BLACK,
+            limit=width * 0.8,
+            material="matte",
+        )
         return mesh
     write(mesh, NEON_WORDS[style % 8], (0.02, 0, height / 2), height * 0.6, colour, limit=width * 0.85, material="emit")
     return mesh
@@ -166,7 +214,9 @@ def neon(style: int, state: frozenset[str], width: float, height: float) -> Mesh
 
 def toll_booth(style: int) -> Mesh:
     """2.4 m long, 1.4 m wide, 2.7 m tall, with a boom that is up."""
-    mesh = Mesh().box((0, 0, 0.5), (2.4, 1.4, 1.0), "gloss", [(0.6, 0.6, 0.58), (0.05, 0.2, 0.4), (0.5, 0.35, 0.05)][style % 3])
+    mesh = Mesh().box(
+        (0, 0, 0.5), (2.4, 1.4, 1.0), "gloss", [(0.6, 0.6, 0.58), (0.05, 0.2, 0.4), (0.5, 0.35, 0.05)][style % 3]
+    )
     mesh.box((0, 0, 1.6), (2.2, 1.3, 1.2), "glass", (0.012, 0.014, 0.016))
     for x in (-1.13, 0.0, 1.13):
         for y in (-0.66, 0.66):
@@ -182,9 +232,19 @@ def toll_booth(style: int) -> Mesh:
 
 def toll_roof(style: int, length: float, width: float, height: float) -> Mesh:
     """A canopy `width` across the road on columns; its underside lamps are lit."""
-    mesh = Mesh().box((0, 0, height - 0.4), (length, width, 0.8), "gloss", [(0.55, 0.56, 0.57), (0.06, 0.18, 0.35), (0.5, 0.1, 0.05)][style % 3])
+    mesh = Mesh().box(
+        (0, 0, height - 0.4),
+        (length, width, 0.8),
+        "gloss",
+        [(0.55, 0.56, 0.57), (0.06, 0.18, 0.35), (0.5, 0.1, 0.05)][style % 3],
+    )
     for s in (1, -1):
-        mesh.box((s * length / 2, 0, height - 0.4), (0.1, width, 1.0), "gloss", (BLUE, (0.5, 0.5, 0.5), (0.02, 0.2, 0.1))[style % 3])
+        mesh.box(
+            (s * length / 2, 0, height - 0.4),
+            (0.1, width, 1.0),
+            "gloss",
+            (BLUE, (0.5, 0.5, 0.5), (0.02, 0.2, 0.1))[style % 3],
+        )
     write(mesh, "TOLL", (length / 2 + 0.07, 0, height - 0.4), 0.7, WHITE)
     n = max(int(width / 8), 1)
     for i in range(n + 1):
@@ -203,7 +263,10 @@ def bridge(style: int, length: float, width: float, height: float) -> Mesh:
         mesh.box((0, s * width / 2, height + 0.3), (length, 0.3, 0.9), "concrete", [c * 1.1 for c in CONCRETE])
         mesh.box((0, s * (width / 2 + 0.02), height - 1.2), (length, 0.1, 0.5), "concrete", [c * 0.7 for c in CONCRETE])
         for e in (1, -1):
-            mesh.box((e * (length / 2 - 1.0), s * width * 0.3, (height - 1.5) / 2), (1.2, 1.2, height - 1.5), "concrete", CONCRETE)
+            mesh.box(
+                (e * (length / 2 - 1.0), s * width * 0.3, (height - 1.5) / 2),
+                (1.2, 1.2, height - 1.5),
+                "concrete",
+                CONCRETE,
+            )
     return mesh
-
-

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-Colour = Sequence[float]
+Colour = Sequence[float] | np.ndarray
 WHITE = (1.0, 1.0, 1.0)
 
 
@@ -16,7 +17,8 @@ WHITE = (1.0, 1.0, 1.0)
 class Mesh:
     """Vertices (x, y, z) and faces (vertex indices, counter-clockwise seen from outside).
 
-    Face attributes run parallel to `faces`: material name, linear colour (a fourth value is the wear of paint), smooth. `uv` holds one (u, v) a corner.
+    Face attributes run parallel to `faces`: material name, linear colour (a fourth value is the wear of
+    paint), smooth. `uv` holds one (u, v) a corner.
     """
 
     vertices: list[tuple[float, float, float]] = field(default_factory=list)
@@ -52,6 +54,14 @@ class Mesh:
     def quad(self, a, b, c, d, material="matte", colour: Colour = WHITE, uv=None) -> Mesh:
         return self.add((a, b, c, d), ((0, 1, 2, 3),), material, colour, uv=uv)
 
+    def face_x(self, x, y0, y1, z0, z1, material="matte", colour: Colour = WHITE) -> Mesh:
+        """An upright rectangle across x."""
+        return self.quad((x, y0, z0), (x, y1, z0), (x, y1, z1), (x, y0, z1), material, colour)
+
+    def face_y(self, y, x0, x1, z0, z1, material="matte", colour: Colour = WHITE) -> Mesh:
+        """An upright rectangle across y."""
+        return self.quad((x0, y, z0), (x1, y, z0), (x1, y, z1), (x0, y, z1), material, colour)
+
     def box(self, centre, size, material="matte", colour: Colour = WHITE, yaw: float = 0.0) -> Mesh:
         """An upright box; `centre` is its middle, `yaw` turns it about z."""
         x, y, z = (s / 2 for s in size)
@@ -63,9 +73,17 @@ class Mesh:
         return self.add(points, _BOX_FACES, material, colour)
 
     def tube(
-        self, start, end, r0: float, r1: float | None = None, sides: int = 8, material="matte", colour: Colour = WHITE,
-        caps: bool = True, smooth: bool = True,
-    ) -> Mesh:  # fmt: skip
+        self,
+        start,
+        end,
+        r0: float,
+        r1: float | None = None,
+        sides: int = 8,
+        material="matte",
+        colour: Colour = WHITE,
+        caps: bool = True,
+        smooth: bool = True,
+    ) -> Mesh:
         """A (tapered) cylinder from `start` to `end`."""
         p, q = np.asarray(start, float), np.asarray(end, float)
         axis = q - p
@@ -95,10 +113,16 @@ class Mesh:
         return self.add(ring.tolist(), [tuple(range(sides))], material, colour)
 
     def lathe(
-        self, profile: Sequence[tuple[float, float]], sides: int = 12, material="matte",
-        colours: Sequence[Colour] | Colour = WHITE, centre=(0.0, 0.0, 0.0), squash=(1.0, 1.0), smooth: bool = True,
+        self,
+        profile: Sequence[tuple[float, float]],
+        sides: int = 12,
+        material="matte",
+        colours: Sequence[Colour] | Colour = WHITE,
+        centre=(0.0, 0.0, 0.0),
+        squash=(1.0, 1.0),
+        smooth: bool = True,
         materials: Sequence[str] | None = None,
-    ) -> Mesh:  # fmt: skip
+    ) -> Mesh:
         """Turn (radius, z) pairs, bottom to top, about the vertical; `colours` one for all or one a ring."""
         rings = len(profile)
         angle = np.arange(sides) * (2 * math.pi / sides)
@@ -127,7 +151,7 @@ class Mesh:
         """Skin rings of equal length along x; `materials[j]`, `colours[j]` are for the strip from point j to j+1."""
         rings = [list(map(tuple, ring)) for ring in sections]
         m = len(rings[0])
-        for a, b in zip(rings, rings[1:], strict=False):
+        for a, b in itertools.pairwise(rings):
             for j in range(m):
                 k = (j + 1) % m
                 self.add((a[j], b[j], b[k], a[k]), ((0, 1, 2, 3),), materials[j], colours[j], smooth)
@@ -172,9 +196,7 @@ class Mesh:
     def transformed(self, matrix) -> Mesh:
         """The same mesh with its vertices multiplied by a 3x3 matrix."""
         points = np.asarray(self.vertices) @ np.asarray(matrix, float).T
-        return Mesh(
-            [tuple(p) for p in points.tolist()], self.faces, self.materials, self.colours, self.smooth, self.uv
-        )
+        return Mesh([tuple(p) for p in points.tolist()], self.faces, self.materials, self.colours, self.smooth, self.uv)
 
     def size(self) -> tuple[np.ndarray, np.ndarray]:
         points = np.asarray(self.vertices)

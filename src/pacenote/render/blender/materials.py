@@ -1,7 +1,8 @@
 """The few shaders a street needs, made once a worker; a scene only turns their knobs.
 
 Nearly everything takes its colour from a face attribute (`tint`) or from the object (`body`), so the number of shaders
-stays small and the meshes are shared. Diffuse and glossy closures are mixed by hand: the principled closure costs twice.
+stays small and the meshes are shared. Diffuse and glossy closures are mixed by hand: the principled closure costs
+twice as much.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ def image(name: str, pixels: np.ndarray) -> Any:
     made.colorspace_settings.name = "sRGB"
     made.alpha_mode = "CHANNEL_PACKED"
     coded = pixels.copy()
-    coded[..., :3] = np.where(coded[..., :3] <= 0.0031308, coded[..., :3] * 12.92, 1.055 * np.maximum(coded[..., :3], 1e-9) ** (1 / 2.4) - 0.055)
+    coded[..., :3] = np.where(
+        coded[..., :3] <= 0.0031308,
+        coded[..., :3] * 12.92,
+        1.055 * np.maximum(coded[..., :3], 1e-9) ** (1 / 2.4) - 0.055,
+    )
     made.pixels.foreach_set(coded.astype(np.float32).ravel())
     made.update()
     return made
@@ -113,7 +118,23 @@ class Shaders:
         for name in ("asphalt", "wear", "slabs", "grass", "rough", "shop", "roof"):
             image(name, getattr(textures, name)())
         self._painted: set[str] = set()
-        for name in ("matte", "gloss", "retro", "emit", "sign", "body", "glass", "leaf", "concrete", "roof", "asphalt", "sidewalk", "grass", "dirt", "paint"):
+        for name in (
+            "matte",
+            "gloss",
+            "retro",
+            "emit",
+            "sign",
+            "body",
+            "glass",
+            "leaf",
+            "concrete",
+            "roof",
+            "asphalt",
+            "sidewalk",
+            "grass",
+            "dirt",
+            "paint",
+        ):
             getattr(self, f"_{name}")(self._new(name))
         self._facade("shop", 0.35)
 
@@ -163,7 +184,9 @@ class Shaders:
         """White on what looks up, by the scene's snow cover."""
         normal = g.node("ShaderNodeNewGeometry").outputs["Normal"]
         up = g.math("SUBTRACT", g.vector("DOT_PRODUCT", normal, (0, 0, 1)), 0.25)
-        cover = g.math("MULTIPLY", g.math("MULTIPLY", up, 3.0, clamp=True), g.math("MULTIPLY", self.knob(g, "snow"), share))
+        cover = g.math(
+            "MULTIPLY", g.math("MULTIPLY", up, 3.0, clamp=True), g.math("MULTIPLY", self.knob(g, "snow"), share)
+        )
         return g.mix(cover, colour, (0.78, 0.80, 0.84))
 
     def _matte(self, g: Graph) -> None:
@@ -171,7 +194,7 @@ class Shaders:
 
     def _gloss(self, g: Graph) -> None:
         colour = g.attribute()
-        g.surface(g.blend(g.fresnel(0.06, 0.45), g.diffuse(colour), g.glossy((0.9, 0.9, 0.9), 0.28)))
+        g.surface(g.blend(g.fresnel(0.04, 0.28), g.diffuse(colour), g.glossy((0.9, 0.9, 0.9), 0.32)))
 
     def _retro(self, g: Graph) -> None:
         """Retroreflective: at night it returns the headlamps, here a glow."""
@@ -187,7 +210,9 @@ class Shaders:
 
     def _body(self, g: Graph) -> None:
         colour = g.node("ShaderNodeObjectInfo").outputs["Color"]
-        g.surface(g.blend(g.fresnel(0.06, 0.50), g.diffuse(self._snowed(g, colour, 0.5)), g.glossy((0.95, 0.95, 0.95), 0.16)))
+        g.surface(
+            g.blend(g.fresnel(0.05, 0.42), g.diffuse(self._snowed(g, colour, 0.5)), g.glossy((0.95, 0.95, 0.95), 0.2))
+        )
 
     def _glass(self, g: Graph) -> None:
         g.surface(g.blend(g.fresnel(0.07, 0.55), g.diffuse(g.attribute()), g.glossy((0.9, 0.95, 1.0), 0.05)))
@@ -221,8 +246,18 @@ class Shaders:
         wall = g.mix(tinted, sample.outputs["Color"], g.mix(1.0, sample.outputs["Color"], g.attribute(), "MULTIPLY"))
         shine = g.math("MULTIPLY", glass, g.fresnel(0.12, 0.75))
         shader = g.blend(shine, g.diffuse(wall), g.glossy((0.85, 0.9, 0.95), 0.02))
-        glow = g.mix(1.0, (1.0, 0.72, 0.40), g.mix(0.5, (0.6, 0.6, 0.6), g.vector("SCALE", sample.outputs["Color"], 4.0)), "MULTIPLY")
-        g.surface(g.add(shader, g.emission(glow, g.math("MULTIPLY", lit, self.knob(g, "windows" if name != "shop" else "shops")))))
+        glow = g.mix(
+            1.0,
+            (1.0, 0.72, 0.40),
+            g.mix(0.5, (0.6, 0.6, 0.6), g.vector("SCALE", sample.outputs["Color"], 4.0)),
+            "MULTIPLY",
+        )
+        g.surface(
+            g.add(
+                shader,
+                g.emission(glow, g.math("MULTIPLY", lit, self.knob(g, "windows" if name != "shop" else "shops"))),
+            )
+        )
 
     def _ground(self, g: Graph, colour: Any, wetting: float, snow_share: float) -> Any:
         """Wet darkening and puddles, then snow with tracks left by the noise."""
@@ -230,7 +265,14 @@ class Shaders:
         puddle = g.split(wear.outputs["Color"])[1]
         wet = self.knob(g, "wet")
         dark = g.mix(g.math("MULTIPLY", wet, wetting), colour, g.vector("SCALE", colour, 0.42))
-        pool = g.math("MULTIPLY", g.math("SUBTRACT", g.math("MULTIPLY", puddle, 1.4), g.math("SUBTRACT", 1.12, g.math("MULTIPLY", wet, 0.75))), 5.0, clamp=True)
+        pool = g.math(
+            "MULTIPLY",
+            g.math(
+                "SUBTRACT", g.math("MULTIPLY", puddle, 1.4), g.math("SUBTRACT", 1.12, g.math("MULTIPLY", wet, 0.75))
+            ),
+            5.0,
+            clamp=True,
+        )
         snow = g.math("SUBTRACT", g.math("MULTIPLY", self.knob(g, "snow"), 2.0 * snow_share), wear.outputs["Alpha"])
         cover = g.math("MULTIPLY", snow, 5.0, clamp=True)
         base = g.diffuse(g.mix(cover, dark, (0.74, 0.76, 0.80)))
@@ -248,8 +290,12 @@ class Shaders:
         place = g.node("ShaderNodeNewGeometry").outputs["Position"]
         across = g.node("ShaderNodeVectorMath", {0: place, 1: (0.0, 0.0, 0.0)}, operation="DOT_PRODUCT")
         self.knobs.setdefault("across", []).append(across.inputs[1])
-        phase = g.math("MULTIPLY", g.math("ADD", across.outputs["Value"], self.knob(g, "lane_offset")), 2 * np.pi / 1.65)
-        track = g.math("MULTIPLY", g.math("ADD", g.math("COSINE", phase), 1.0), g.math("MULTIPLY", self.knob(g, "tracks"), stain))
+        phase = g.math(
+            "MULTIPLY", g.math("ADD", across.outputs["Value"], self.knob(g, "lane_offset")), 2 * np.pi / 1.65
+        )
+        track = g.math(
+            "MULTIPLY", g.math("ADD", g.math("COSINE", phase), 1.0), g.math("MULTIPLY", self.knob(g, "tracks"), stain)
+        )
         value = g.math("SUBTRACT", g.math("MULTIPLY", stain, 2.4), track)
         return g.vector("SCALE", tone, value), paint
 
@@ -278,11 +324,15 @@ class Shaders:
     def _grass(self, g: Graph) -> None:
         blade = g.texture("grass", g.world_uv(8.0)).outputs["Color"]
         coarse = g.split(g.texture("wear", g.world_uv(40.0)).outputs["Color"])
-        colour = g.mix(1.0, self.tone(g, "grass"), g.vector("SCALE", blade, g.math("MULTIPLY", coarse[1], 3.4)), "MULTIPLY")
+        colour = g.mix(
+            1.0, self.tone(g, "grass"), g.vector("SCALE", blade, g.math("MULTIPLY", coarse[1], 3.4)), "MULTIPLY"
+        )
         g.surface(self._ground(g, colour, 0.25, 1.0))
 
     def _dirt(self, g: Graph) -> None:
         grain = g.texture("asphalt", g.world_uv(5.0)).outputs["Color"]
         coarse = g.split(g.texture("wear", g.world_uv(20.0)).outputs["Color"])
-        colour = g.mix(1.0, self.tone(g, "dirt"), g.vector("SCALE", grain, g.math("MULTIPLY", coarse[0], 3.2)), "MULTIPLY")
+        colour = g.mix(
+            1.0, self.tone(g, "dirt"), g.vector("SCALE", grain, g.math("MULTIPLY", coarse[0], 3.2)), "MULTIPLY"
+        )
         g.surface(self._ground(g, colour, 0.8, 0.9))

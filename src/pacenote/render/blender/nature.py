@@ -51,7 +51,16 @@ def _branches(mesh: Mesh, rng, start, direction, length, radius, depth, bark) ->
         d = direction + rng.normal(0, 0.5, 3)
         d[2] = abs(d[2]) * 0.8 + 0.15
         d /= np.linalg.norm(d)
-        tips += _branches(mesh, rng, end - direction * length * rng.uniform(0, 0.25), d, length * rng.uniform(0.55, 0.8), radius * 0.58, depth - 1, bark)  # fmt: skip
+        tips += _branches(
+            mesh,
+            rng,
+            end - direction * length * rng.uniform(0, 0.25),
+            d,
+            length * rng.uniform(0.55, 0.8),
+            radius * 0.58,
+            depth - 1,
+            bark,
+        )
     return tips
 
 
@@ -92,7 +101,16 @@ def tree(style: int, far: bool = False, bare_season: bool = False) -> Mesh:
                 q0 = q1
         return mesh
     trunk = {"upright": 1.6, "street": 2.5}.get(kind, rng.uniform(1.7, 2.4))
-    tips = _branches(mesh, rng, (0, 0, 0), np.array([rng.normal(0, 0.03), rng.normal(0, 0.03), 1.0]), trunk, 0.17, 3 if kind == "bare" and not far else 2, bark)
+    tips = _branches(
+        mesh,
+        rng,
+        (0, 0, 0),
+        np.array([rng.normal(0, 0.03), rng.normal(0, 0.03), 1.0]),
+        trunk,
+        0.17,
+        3 if kind == "bare" and not far else 2,
+        bark,
+    )
     if kind == "bare":
         if not far:
             for tip in tips:
@@ -102,7 +120,15 @@ def tree(style: int, far: bool = False, bare_season: bool = False) -> Mesh:
         return mesh
     if kind == "upright":
         for z, r in ((2.6, 1.0), (4.0, 1.35), (5.4, 1.25), (6.8, 0.85)):
-            leaves(mesh, rng, (rng.normal(0, 0.15), rng.normal(0, 0.15), z), (r, r, 1.2), int(640 * share), 0.19 * grow, green)
+            leaves(
+                mesh,
+                rng,
+                (rng.normal(0, 0.15), rng.normal(0, 0.15), z),
+                (r, r, 1.2),
+                int(640 * share),
+                0.19 * grow,
+                green,
+            )
         return mesh
     spread = 1.5 if kind == "street" else 2.1
     blobs = 6 if kind == "street" else 8
@@ -111,7 +137,15 @@ def tree(style: int, far: bool = False, bare_season: bool = False) -> Mesh:
         ring = spread * (0.75 if i < blobs - 2 else 0.2)
         z = trunk + 1.1 + (i % 4) * 0.72 + (1.6 if i >= blobs - 2 else 0)
         r = rng.uniform(1.0, 1.5)
-        leaves(mesh, rng, (ring * math.cos(a), ring * math.sin(a), z), (r, r, r * 0.8), int(560 * share), 0.19 * grow, green)
+        leaves(
+            mesh,
+            rng,
+            (ring * math.cos(a), ring * math.sin(a), z),
+            (r, r, r * 0.8),
+            int(560 * share),
+            0.19 * grow,
+            green,
+        )
     return mesh
 
 
@@ -129,7 +163,12 @@ def bush(style: int, far: bool = False) -> Mesh:
             d = rng.normal(0, s, 3)
             e = rng.normal(0, s, 3)
             shade = rng.uniform(0.6, 1.3) * (0.6 + 0.4 * z)
-            mesh.add(((x, y, z), (x + d[0], y + d[1], z + d[2]), (x + e[0], y + e[1], z + e[2])), ((0, 1, 2),), "leaf", [c * shade for c in green])
+            mesh.add(
+                ((x, y, z), (x + d[0], y + d[1], z + d[2]), (x + e[0], y + e[1], z + e[2])),
+                ((0, 1, 2),),
+                "leaf",
+                [c * shade for c in green],
+            )
         return mesh
     for _ in range(4):
         leaves(mesh, rng, (rng.uniform(-0.6, 0.6), rng.uniform(-0.25, 0.25), 0.5), (0.5, 0.42, 0.6), n // 3, s, green)
@@ -142,10 +181,15 @@ def hill(style: int) -> Mesh:
     n = 16
     u = np.linspace(-1, 1, n)
     x, y = np.meshgrid(u, u, indexing="ij")
-    bump = sum(rng.uniform(0.3, 1) * np.exp(-(((x - rng.uniform(-0.4, 0.4)) ** 2 + (y - rng.uniform(-0.4, 0.4)) ** 2) / rng.uniform(0.08, 0.25))) for _ in range(4))
+    bump = np.zeros((n, n))
+    for _ in range(4):
+        away = (x - rng.uniform(-0.4, 0.4)) ** 2 + (y - rng.uniform(-0.4, 0.4)) ** 2
+        bump += rng.uniform(0.3, 1) * np.exp(-away / rng.uniform(0.08, 0.25))
     z = bump / bump.max() * np.clip(1.15 - np.maximum(abs(x), abs(y)) ** 4 * 1.15, 0, 1) * 20
     points = np.stack([x * 100, y * 100, z], axis=-1).reshape(-1, 3)
-    faces = [(i * n + j, (i + 1) * n + j, (i + 1) * n + j + 1, i * n + j + 1) for i in range(n - 1) for j in range(n - 1)]
+    faces = [
+        (i * n + j, (i + 1) * n + j, (i + 1) * n + j + 1, i * n + j + 1) for i in range(n - 1) for j in range(n - 1)
+    ]
     colour = [(0.16, 0.13, 0.06), (0.06, 0.09, 0.03), (0.10, 0.10, 0.05)][style % 3]
     mesh = Mesh().add(points.tolist(), faces, "leaf", colour, True)
     for _ in range(90):
@@ -161,11 +205,15 @@ def horizon(seed: int, snowy: bool) -> Mesh:
     mesh = Mesh()
     town = rng.random()
     for radius, low, high, colour, share in (
-        (1300.0, 10.0, 70.0, (0.10, 0.13, 0.12), 0.6), (620.0, 7.0, 22.0, (0.045, 0.08, 0.03), 0.9), (460.0, 4.0, 12.0, (0.05, 0.09, 0.03), 0.55),
-    ):  # fmt: skip
+        (1300.0, 10.0, 70.0, (0.10, 0.13, 0.12), 0.6),
+        (620.0, 7.0, 22.0, (0.045, 0.08, 0.03), 0.9),
+        (460.0, 4.0, 12.0, (0.05, 0.09, 0.03), 0.55),
+    ):
         n = 180
         angle = np.linspace(0, 2 * math.pi, n + 1)
-        wave = sum(rng.normal() / k * np.cos(k * angle + rng.uniform(0, 6.3)) for k in (2, 3, 5, 8, 13))
+        wave = np.zeros(n + 1)
+        for k in (2, 3, 5, 8, 13):
+            wave += rng.normal() / k * np.cos(k * angle + rng.uniform(0, 6.3))
         wave = (wave - wave.min()) / np.ptp(wave)
         for i in range(n):
             if wave[i] < 1 - share:
@@ -175,9 +223,20 @@ def horizon(seed: int, snowy: bool) -> Mesh:
             if radius < 1000 and rng.random() < town * 0.6:
                 tall = float(rng.uniform(low, high) * 1.4)
                 grey = rng.uniform(0.15, 0.5)
-                mesh.quad((*p, -1), (*q, -1), (*q, tall), (*p, tall), "matte", grey * np.array((1.0, rng.uniform(0.8, 1), rng.uniform(0.65, 0.95))))
+                mesh.quad(
+                    (*p, -1),
+                    (*q, -1),
+                    (*q, tall),
+                    (*p, tall),
+                    "matte",
+                    grey * np.array((1.0, rng.uniform(0.8, 1), rng.uniform(0.65, 0.95))),
+                )
                 continue
-            tint = (0.5, 0.52, 0.55) if snowy else tuple(np.asarray(colour) * rng.uniform(0.7, 1.3))
+            tint = (
+                (0.5, 0.52, 0.55)
+                if snowy
+                else tuple(np.asarray(colour) * (1.0 if radius > 1000 else rng.uniform(0.7, 1.3)))
+            )
             parts = 1 if radius > 1000 else 5
             for k in range(parts):
                 t0, t1 = k / parts, (k + 1) / parts
@@ -187,7 +246,12 @@ def horizon(seed: int, snowy: bool) -> Mesh:
                 if parts > 1:
                     h0 = h1 = h0 * rng.uniform(0.6, 1.0)
                     mid = ((x0 + x1) / 2, (y0 + y1) / 2, h0)
-                    mesh.add(((x0, y0, -1), (x1, y1, -1), (x1, y1, h1 * 0.7), mid, (x0, y0, h0 * 0.72)), ((0, 1, 2, 3, 4),), "matte", tint)
+                    mesh.add(
+                        ((x0, y0, -1), (x1, y1, -1), (x1, y1, h1 * 0.7), mid, (x0, y0, h0 * 0.72)),
+                        ((0, 1, 2, 3, 4),),
+                        "matte",
+                        tint,
+                    )
                 else:
                     mesh.quad((x0, y0, -1), (x1, y1, -1), (x1, y1, h1), (x0, y0, h0), "matte", tint)
     return mesh

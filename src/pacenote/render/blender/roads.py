@@ -10,7 +10,16 @@ from .geometry import Mesh, cut, length_of, ribbon
 from .text import ground_word
 
 _PAINT = {"white": (0.72, 0.72, 0.70), "yellow": (0.72, 0.44, 0.03), "red": (0.30, 0.045, 0.035)}
-_TOP = {"asphalt": "asphalt", "junction": "asphalt", "concrete": "sidewalk", "sidewalk": "sidewalk", "island": "sidewalk", "grass": "grass", "dirt": "dirt", "plaza": "sidewalk"}  # fmt: skip
+_TOP = {
+    "asphalt": "asphalt",
+    "junction": "asphalt",
+    "concrete": "sidewalk",
+    "sidewalk": "sidewalk",
+    "island": "sidewalk",
+    "grass": "grass",
+    "dirt": "dirt",
+    "plaza": "sidewalk",
+}
 _SLAB = [(0.52, 0.50, 0.47), (0.42, 0.40, 0.38), (0.48, 0.36, 0.30), (0.58, 0.57, 0.55), (0.36, 0.36, 0.37)]
 KERB = (0.50, 0.49, 0.46)
 
@@ -56,7 +65,9 @@ def _arrow(text: str) -> list[list[tuple[float, float]]]:
     for word, s in (("left", -1), ("right", 1)):
         if word in text:
             base = 2.0 if "straight" in text else 2.6
-            parts.append([(s * 0.0, base - 0.35), (s * 0.75, base + 0.45), (s * 0.75, base + 0.75), (s * 0.0, base + 0.1)])
+            parts.append(
+                [(s * 0.0, base - 0.35), (s * 0.75, base + 0.45), (s * 0.75, base + 0.75), (s * 0.0, base + 0.1)]
+            )
             parts.append([(s * 0.72, base + 0.05), (s * 1.35, base + 0.95), (s * 0.72, base + 1.35)])
     return parts
 

@@ -69,7 +69,10 @@ def configure(scene: Any, preset: dict) -> None:
     if cycles.use_denoising:
         cycles.denoiser = "OPENIMAGEDENOISE"
         cycles.denoising_quality = preset["denoise"]
-        cycles.denoising_input_passes, cycles.denoising_prefilter = "RGB_ALBEDO_NORMAL", "NONE" if preset["denoise"] == "FAST" else "FAST"
+        cycles.denoising_input_passes, cycles.denoising_prefilter = (
+            "RGB_ALBEDO_NORMAL",
+            "NONE" if preset["denoise"] == "FAST" else "FAST",
+        )
     cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = preset["bounces"] + 1, preset["bounces"], 2
     cycles.transmission_bounces, cycles.volume_bounces, cycles.transparent_max_bounces = 0, 0, 2
     cycles.caustics_reflective = cycles.caustics_refractive = False
@@ -112,13 +115,22 @@ def render(stage: Any, request: dict, scratch: str) -> dict:
     channels = read_exr(scratch)
     linear = np.stack([find(channels, f"Combined.{c}") for c in "RGB"], axis=-1)
     linear = np.clip(np.nan_to_num(linear, posinf=6e4), 0, 6e4).astype(np.float16)
-    index = np.rint(find(channels, "Index.X") if any(c.endswith("Index.X") for c in channels) else find(channels, "IndexOB.X")).astype(np.int32)
+    index = np.rint(
+        find(channels, "Index.X") if any(c.endswith("Index.X") for c in channels) else find(channels, "IndexOB.X")
+    ).astype(np.int32)
     table = np.zeros(max(stage.ids, default=0) + 1, np.int32)
     for slot, id in stage.ids.items():
         table[slot] = id
     depth = find(channels, ".Z" if any(c.endswith("Depth.Z") for c in channels) else "Depth.V").astype(np.float32)
     depth = np.where(depth > 3500.0, np.inf, depth).astype(np.float32)
-    np.savez(request["out"], linear=linear, index=table[np.clip(index, 0, len(table) - 1)], depth=depth, triangles=triangles, owners=owners)
+    np.savez(
+        request["out"],
+        linear=linear,
+        index=table[np.clip(index, 0, len(table) - 1)],
+        depth=depth,
+        triangles=triangles,
+        owners=owners,
+    )
     done = time.perf_counter()
     rss = 0
     try:
@@ -126,8 +138,15 @@ def render(stage: Any, request: dict, scratch: str) -> dict:
             rss = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"ok": True, "build_s": built - start, "cycles_s": rendered - built, "write_s": done - rendered, "rss_mib": rss / 2**20,
-            "cpu_s": time.process_time() - worked, "cycles_cpu_s": cycles_cpu}  # fmt: skip
+    return {
+        "ok": True,
+        "build_s": built - start,
+        "cycles_s": rendered - built,
+        "write_s": done - rendered,
+        "rss_mib": rss / 2**20,
+        "cpu_s": time.process_time() - worked,
+        "cycles_cpu_s": cycles_cpu,
+    }
 
 
 def serve(fd: int, mask: set[int] | None) -> None:
@@ -148,7 +167,11 @@ def serve(fd: int, mask: set[int] | None) -> None:
             os.sched_setaffinity(0, mask)
         print(json.dumps({"ok": True, "version": bpy.app.version_string}), file=reply, flush=True)
     except Exception as problem:
-        print(json.dumps({"ok": False, "error": f"Blender does not start: {problem}", "trace": traceback.format_exc()}), file=reply, flush=True)
+        print(
+            json.dumps({"ok": False, "error": f"Blender does not start: {problem}", "trace": traceback.format_exc()}),
+            file=reply,
+            flush=True,
+        )
         return
     for line in requests:
         log.take()
@@ -158,5 +181,9 @@ def serve(fd: int, mask: set[int] | None) -> None:
         except (CyclesError, AssetError) as problem:
             answer = {"ok": False, "error": str(problem)}
         except Exception as problem:
-            answer = {"ok": False, "error": f"{type(problem).__name__}: {problem}".splitlines()[0], "trace": traceback.format_exc()}
+            answer = {
+                "ok": False,
+                "error": f"{type(problem).__name__}: {problem}".splitlines()[0],
+                "trace": traceback.format_exc(),
+            }
         print(json.dumps(answer), file=reply, flush=True)

@@ -67,8 +67,12 @@ def housing(signal: dict, left_hand: bool) -> Mesh:
         n, out = 10, d * 0.75  # a visor covers the upper 240 degrees
         angle = np.linspace(math.radians(-30), math.radians(210), n)
         inner = [(0.11, y + r * 1.14 * math.cos(a), z + r * 1.14 * math.sin(a)) for a in angle]
-        outer = [(0.11 + out * (0.35 + 0.65 * max(math.sin(a), 0.0)), p[1], p[2]) for a, p in zip(angle, inner, strict=True)]
-        mesh.add(inner + outer, [(i, i + 1, n + i + 1, n + i) for i in range(n - 1)], "matte", [c * 0.8 for c in paint], True)
+        outer = [
+            (0.11 + out * (0.35 + 0.65 * max(math.sin(a), 0.0)), p[1], p[2]) for a, p in zip(angle, inner, strict=True)
+        ]
+        mesh.add(
+            inner + outer, [(i, i + 1, n + i + 1, n + i) for i in range(n - 1)], "matte", [c * 0.8 for c in paint], True
+        )
     if signal["backplate"]:
         ys, zs = [p[1] for p in places], [p[2] for p in places]
         w, h = max(ys) - min(ys) + d * 1.85, max(zs) - min(zs) + d * 1.85
@@ -91,14 +95,18 @@ def support(signal: dict) -> Mesh:
     reach = signal["lens_m"] * (2.0 if signal["layout"] == "vertical" else 0.8)
     mount = signal["mount"]
     if mount == "roof":
-        return mesh.tube((back[0], back[1], z), (back[0], back[1], z + reach + 0.5), 0.04, sides=6, material="gloss", colour=metal)
+        return mesh.tube(
+            (back[0], back[1], z), (back[0], back[1], z + reach + 0.5), 0.04, sides=6, material="gloss", colour=metal
+        )
     if mount == "wire":
         top = z + reach + 0.4
         mesh.tube((back[0], back[1], z), (back[0], back[1], top), 0.025, sides=5, material="gloss", colour=metal)
         dx, dy = (x - fx, y - fy) if far > 0.5 else (math.sin(signal["yaw"]) * 12, -math.cos(signal["yaw"]) * 12)
         ends = ((x - dx, y - dy), (x + dx, y + dy))
         for ex, ey in ends:
-            mesh.tube((back[0], back[1], top), (ex, ey, top + 0.6), 0.015, sides=4, colour=(0.02, 0.02, 0.02), caps=False)
+            mesh.tube(
+                (back[0], back[1], top), (ex, ey, top + 0.6), 0.015, sides=4, colour=(0.02, 0.02, 0.02), caps=False
+            )
             mesh.tube((ex, ey, 0), (ex, ey, top + 0.9), 0.14, 0.10, 8, "gloss", metal)
         return mesh
     if mount == "mast" or far > 0.8:

@@ -31,13 +31,19 @@ class Sky:
         ray = g.node("ShaderNodeTexCoord").outputs["Generated"]
         x, y, z = g.node("ShaderNodeSeparateXYZ", {0: ray}).outputs
         up = g.math("MAXIMUM", z, 0.0)
-        self.zenith, self.horizon, self.ground, self.glow, self.cloud = (g.node("ShaderNodeRGB").outputs[0] for _ in range(5))
+        self.zenith, self.horizon, self.ground, self.glow, self.cloud = (
+            g.node("ShaderNodeRGB").outputs[0] for _ in range(5)
+        )
         rise = g.math("POWER", up, 0.45)
         clear = g.mix(rise, self.horizon, self.zenith)
         toward = g.node("ShaderNodeVectorMath", {0: ray}, operation="DOT_PRODUCT")
         self.sun = toward.inputs[1]
         near = g.math("MAXIMUM", toward.outputs["Value"], 0.0)
-        halo = g.math("ADD", g.math("MULTIPLY", g.math("POWER", near, 8.0), 0.35), g.math("MULTIPLY", g.math("POWER", near, 220.0), 2.5))
+        halo = g.math(
+            "ADD",
+            g.math("MULTIPLY", g.math("POWER", near, 8.0), 0.35),
+            g.math("MULTIPLY", g.math("POWER", near, 220.0), 2.5),
+        )
         clear = g.mix(1.0, clear, g.vector("SCALE", self.glow, halo), "ADD")
         turn = g.node("ShaderNodeMath", {0: y, 1: x}, operation="ARCTAN2").outputs[0]
         shift = g.node("ShaderNodeValue").outputs[0]
@@ -75,7 +81,9 @@ class Sky:
             halo = np.zeros(3)
             ground = horizon * 0.3
         elif dull:
-            level = {"overcast": 0.85, "rain": 0.5, "fog": 0.7, "snow": 0.75}[weather] * (0.28 if time == "dusk" else 1.0)
+            level = {"overcast": 0.85, "rain": 0.5, "fog": 0.7, "snow": 0.75}[weather] * (
+                0.28 if time == "dusk" else 1.0
+            )
             grey = np.array((0.86, 0.93, 1.02)) * level * rng.uniform(0.75, 1.2) * (1 + (jitter - 1) * 0.25)
             zenith, horizon, cloud, amount = grey * 0.75, grey * 1.0, grey * 1.25, 0.85
             if time == "dusk":
@@ -91,22 +99,33 @@ class Sky:
             sun = 3.3 * (1 - 0.8 * warm)
             sun_colour = np.array((1.0, 0.95, 0.87)) * (1 - warm) + np.array((1.0, 0.66, 0.40)) * warm
             halo = sun_colour * (0.55 * bright + 0.7 * warm)
-            cloud = (np.array((0.95, 0.96, 1.0)) * (1 - warm) + np.array((0.8, 0.52, 0.40)) * warm) * (0.30 + 0.48 * bright)
+            cloud = (np.array((0.95, 0.96, 1.0)) * (1 - warm) + np.array((0.8, 0.52, 0.40)) * warm) * (
+                0.30 + 0.48 * bright
+            )
             amount = float(rng.choice((0.0, 0.35, 0.8, 0.95)))
             ground = horizon * 0.35
             if time == "dusk":
                 zenith, horizon, sun = zenith * 0.30, horizon * 0.42, sun * 0.30
                 cloud, halo, ground = cloud * 0.33, halo * 0.5, ground * 0.35
-        for socket, value in ((self.zenith, zenith), (self.horizon, horizon), (self.ground, ground), (self.glow, halo), (self.cloud, cloud)):
+        for socket, value in (
+            (self.zenith, zenith),
+            (self.horizon, horizon),
+            (self.ground, ground),
+            (self.glow, halo),
+            (self.cloud, cloud),
+        ):
             socket.default_value = (*(float(v) for v in value), 1.0)
         self.sun.default_value = to_sun
         self.shift.default_value = float(rng.random())
         self.amount.default_value = amount
         self.picture.image = bpy.data.images[f"clouds{int(rng.integers(BANKS))}"]
         return {
-            "to_sun": to_sun, "energy": sun, "colour": tuple(float(c) for c in sun_colour),
-            "angle": 0.35 if dull else 0.009, "ambient": float(np.mean(horizon + zenith) / 2),
-        }  # fmt: skip
+            "to_sun": to_sun,
+            "energy": sun,
+            "colour": tuple(float(c) for c in sun_colour),
+            "angle": 0.35 if dull else 0.009,
+            "ambient": float(np.mean(horizon + zenith) / 2),
+        }
 
 
 def lamp_lights(scene: Any, lamps: list[dict], camera: dict, night: float, limit: int = 7) -> list[Any]:

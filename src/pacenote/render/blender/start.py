@@ -15,6 +15,6 @@ if MASK:
     os.sched_setaffinity(0, {sorted(MASK)[os.getpid() % len(MASK)]})
 
 sys.path.insert(0, HOME)
-from blender.server import serve  # noqa: E402
+from blender.server import serve  # type: ignore[import-not-found] # noqa: E402
 
 serve(int(sys.argv[-1]), MASK)

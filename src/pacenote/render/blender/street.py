@@ -22,7 +22,19 @@ def cone(style: int, state: frozenset[str]) -> Mesh:
     orange = tuple(np.clip(np.asarray(_ORANGES[style % 5]) * rng.uniform(0.75, 1.1), 0, 1))
     white = tuple(np.asarray(WHITE) * rng.uniform(0.7, 1.0))
     if "drum" in state:
-        rings = [(0.30, 0.05), (0.285, 0.22), (0.28, 0.24), (0.28, 0.40), (0.265, 0.42), (0.265, 0.58), (0.255, 0.60), (0.25, 0.76), (0.24, 0.78), (0.23, 0.94), (0.17, 1.0)]  # fmt: skip
+        rings = [
+            (0.30, 0.05),
+            (0.285, 0.22),
+            (0.28, 0.24),
+            (0.28, 0.40),
+            (0.265, 0.42),
+            (0.265, 0.58),
+            (0.255, 0.60),
+            (0.25, 0.76),
+            (0.24, 0.78),
+            (0.23, 0.94),
+            (0.17, 1.0),
+        ]
         colours = [orange, orange, white, orange, orange, orange, white, white, orange, orange]
         mesh.lathe(rings, 14, "retro", colours)
         mesh.disc((0, 0, 0.998), (0, 0, 1), 0.17, 12, "matte", orange)
@@ -35,12 +47,21 @@ def cone(style: int, state: frozenset[str]) -> Mesh:
             for k in range(5):
                 z = 0.12 + k * 0.19
                 x = face * 0.018
-                mesh.quad((x, -0.12, z), (x, 0.12, z + 0.07), (x, 0.12, min(z + 0.165, 1.01)), (x, -0.12, z + 0.095), "retro", other)
+                mesh.quad(
+                    (x, -0.12, z),
+                    (x, 0.12, z + 0.07),
+                    (x, 0.12, min(z + 0.165, 1.01)),
+                    (x, -0.12, z + 0.095),
+                    "retro",
+                    other,
+                )
         return mesh
     if "tube" in state:
         mesh.lathe([(0.16, 0.0), (0.15, 0.04), (0.05, 0.06)], 8, "matte", BLACK)
         heights = [0.05, 0.45, 0.55, 0.62, 0.72, 0.88]
-        return mesh.lathe([(0.045, z) for z in heights] + [(0.01, 0.9)], 8, "retro", [orange, white, orange, white, orange, orange])
+        return mesh.lathe(
+            [(0.045, z) for z in heights] + [(0.01, 0.9)], 8, "retro", [orange, white, orange, white, orange, orange]
+        )
     bands = style % 4
     h = [0.03, 0.30, 0.40, 0.46, 0.61, 0.70] if bands != 1 else [0.03, 0.36, 0.37, 0.38, 0.58, 0.70]
     r = [0.155 - 0.125 * z / 0.7 for z in h]
@@ -55,7 +76,16 @@ def barrier(style: int, state: frozenset[str], width=2.0) -> Mesh:
     """Looks along x; `width` is across. plank 1.05 m tall, jersey 0.85 m, fence 1.2 m."""
     mesh = Mesh()
     if "jersey" in state:
-        profile = [(-0.30, 0), (0.30, 0), (0.30, 0.08), (0.17, 0.33), (0.09, 0.85), (-0.09, 0.85), (-0.17, 0.33), (-0.30, 0.08)]
+        profile = [
+            (-0.30, 0),
+            (0.30, 0),
+            (0.30, 0.08),
+            (0.17, 0.33),
+            (0.09, 0.85),
+            (-0.09, 0.85),
+            (-0.17, 0.33),
+            (-0.30, 0.08),
+        ]
         colour = CONCRETE if style % 3 else (0.6, 0.05, 0.03)
         mesh.side_profile(profile, -width / 2, width / 2, "concrete" if style % 3 else "matte", colour)
         if style % 3 == 0:
@@ -87,13 +117,27 @@ def barrier(style: int, state: frozenset[str], width=2.0) -> Mesh:
             for i in range(n):
                 y = -width / 2 + i * step
                 x = face * 0.018
-                mesh.quad((x, y, z - 0.11), (x, y + step / 2, z - 0.11), (x, y + step, z + 0.11), (x, y + step / 2, z + 0.11), "retro", other)  # fmt: skip
+                mesh.quad(
+                    (x, y, z - 0.11),
+                    (x, y + step / 2, z - 0.11),
+                    (x, y + step, z + 0.11),
+                    (x, y + step / 2, z + 0.11),
+                    "retro",
+                    other,
+                )
     for s in (1, -1):
         y = s * width * 0.38
         mesh.tube((0.32, y, 0), (0, y, 1.02), 0.025, sides=5, colour=STEEL, material="gloss")
         mesh.tube((-0.32, y, 0), (0, y, 1.02), 0.025, sides=5, colour=STEEL, material="gloss")
     for s in (1, -1):
-        mesh.tube((0, s * width * 0.40, 1.06), (0, s * width * 0.40, 1.24), 0.07, sides=8, material="retro", colour=(0.9, 0.35, 0.02))
+        mesh.tube(
+            (0, s * width * 0.40, 1.06),
+            (0, s * width * 0.40, 1.24),
+            0.07,
+            sides=8,
+            material="retro",
+            colour=(0.9, 0.35, 0.02),
+        )
     return mesh
 
 
@@ -103,7 +147,13 @@ def construction(style: int, state: frozenset[str]) -> Mesh:
     paint = [(0.75, 0.38, 0.01), (0.80, 0.30, 0.01), (0.65, 0.45, 0.05)][style % 3]
     if "excavator" in state:
         for s in (1, -1):
-            mesh.side_profile([(-1.5, 0.1), (-1.2, 0), (1.2, 0), (1.5, 0.1), (1.6, 0.45), (1.3, 0.8), (-1.3, 0.8), (-1.6, 0.45)], s * 0.7, s * 1.2, "matte", (0.03, 0.03, 0.03))
+            mesh.side_profile(
+                [(-1.5, 0.1), (-1.2, 0), (1.2, 0), (1.5, 0.1), (1.6, 0.45), (1.3, 0.8), (-1.3, 0.8), (-1.6, 0.45)],
+                s * 0.7,
+                s * 1.2,
+                "matte",
+                (0.03, 0.03, 0.03),
+            )
         mesh.box((-0.3, 0, 1.45), (2.6, 2.3, 1.0), "gloss", paint)
         mesh.box((-1.3, 0, 1.7), (0.7, 2.3, 0.9), "gloss", tuple(c * 0.35 for c in paint))
         mesh.box((0.35, 0.6, 2.3), (1.3, 0.95, 1.6), "glass", (0.012, 0.014, 0.016))
@@ -114,10 +164,18 @@ def construction(style: int, state: frozenset[str]) -> Mesh:
         for a, b, r in (((0.9, -0.2, 1.6), (2.6, -0.2, 3.9), 0.22), ((2.6, -0.2, 3.9), (3.9, -0.2, 2.2), 0.18)):
             mesh.tube(a, b, r, r * 0.8, 6, "gloss", paint)
         mesh.tube((1.2, -0.2, 2.3), (2.2, -0.2, 3.0), 0.07, sides=6, material="gloss", colour=STEEL)
-        return mesh.side_profile([(3.6, 2.2), (4.2, 2.3), (4.3, 1.5), (3.9, 1.1), (3.5, 1.3), (3.8, 1.6)], -0.75, 0.35, "matte", (0.08, 0.07, 0.06))
+        return mesh.side_profile(
+            [(3.6, 2.2), (4.2, 2.3), (4.3, 1.5), (3.9, 1.1), (3.5, 1.3), (3.8, 1.6)],
+            -0.75,
+            0.35,
+            "matte",
+            (0.08, 0.07, 0.06),
+        )
     if "roller" in state:
         for x in (-1.3, 1.3):
-            mesh.tube((x, -0.85, 0.6), (x, 0.85, 0.6), 0.6, sides=18, material="gloss", colour=STEEL if x > 0 else BLACK)
+            mesh.tube(
+                (x, -0.85, 0.6), (x, 0.85, 0.6), 0.6, sides=18, material="gloss", colour=STEEL if x > 0 else BLACK
+            )
         mesh.box((0, 0, 1.0), (2.4, 1.3, 0.7), "gloss", paint)
         mesh.box((-0.9, 0, 1.5), (1.1, 1.2, 0.5), "gloss", paint)
         for x in (-0.4, 0.9):
@@ -132,7 +190,13 @@ def construction(style: int, state: frozenset[str]) -> Mesh:
         mesh.box((0, 0, 1.3), (0.12, 0.12, 1.4), "matte", BLACK)
         mesh.box((0, 0, 2.3), (0.12, 2.3, 1.15), "matte", BLACK)
         s = 1 if style % 2 else -1
-        dots = [(i * 0.22, 0.0) for i in range(-4, 4)] + [(0.55, 0.22), (0.33, 0.40), (0.55, -0.22), (0.33, -0.40), (0.75, 0.0)]
+        dots = [(i * 0.22, 0.0) for i in range(-4, 4)] + [
+            (0.55, 0.22),
+            (0.33, 0.40),
+            (0.55, -0.22),
+            (0.33, -0.40),
+            (0.75, 0.0),
+        ]
         for y, z in dots:
             mesh.disc((0.065, s * y, 2.3 + z), (1, 0, 0), 0.085, 8, "emit", (4.0, 1.6, 0.1))
             mesh.disc((-0.065, s * y, 2.3 + z), (-1, 0, 0), 0.085, 8, "emit", (4.0, 1.6, 0.1))
@@ -171,17 +235,31 @@ def debris(style: int, state: frozenset[str]) -> Mesh:
     mesh = Mesh()
     if "tyre" in state:
         for k in range(1 + style % 2):
-            mesh.lathe([(0.20, 0.02), (0.33, 0.03), (0.34, 0.17), (0.21, 0.19), (0.19, 0.10)], 14, "matte", BLACK, (k * 0.3, k * 0.25, k * 0.12))
+            mesh.lathe(
+                [(0.20, 0.02), (0.33, 0.03), (0.34, 0.17), (0.21, 0.19), (0.19, 0.10)],
+                14,
+                "matte",
+                BLACK,
+                (k * 0.3, k * 0.25, k * 0.12),
+            )
     elif "planks" in state:
         for _ in range(6):
-            mesh.box((rng.uniform(-0.3, 0.3), rng.uniform(-0.4, 0.4), rng.uniform(0.03, 0.16)), (rng.uniform(1.0, 1.8), 0.14, 0.04), "matte", (0.30, 0.18, 0.08), rng.uniform(-0.7, 0.7))
+            mesh.box(
+                (rng.uniform(-0.3, 0.3), rng.uniform(-0.4, 0.4), rng.uniform(0.03, 0.16)),
+                (rng.uniform(1.0, 1.8), 0.14, 0.04),
+                "matte",
+                (0.30, 0.18, 0.08),
+                rng.uniform(-0.7, 0.7),
+            )
     elif "rock" in state:
         for _ in range(4):
             p = rng.normal(size=(9, 3))
             p /= np.linalg.norm(p, axis=1, keepdims=True)
             c = np.array([rng.uniform(-0.3, 0.3), rng.uniform(-0.3, 0.3), 0.14])
             n = 7
-            rings = [(0.05 + 0.22 * math.sin(math.pi * i / 4) * rng.uniform(0.8, 1.2), -0.14 + 0.3 * i / 4) for i in range(5)]
+            rings = [
+                (0.05 + 0.22 * math.sin(math.pi * i / 4) * rng.uniform(0.8, 1.2), -0.14 + 0.3 * i / 4) for i in range(5)
+            ]
             mesh.lathe(rings, n, "matte", (0.20, 0.18, 0.16), c, (1.0, rng.uniform(0.7, 1.2)), False)
     else:
         for k in range(1 + style % 3):
@@ -191,12 +269,19 @@ def debris(style: int, state: frozenset[str]) -> Mesh:
     return mesh
 
 
-def plate(mesh: Mesh, sides: int, radius: float, z: float, rim, fill, turn: float = 0.0, inset: float = 0.86, x: float = 0.02) -> None:
+def plate(
+    mesh: Mesh, sides: int, radius: float, z: float, rim, fill, turn: float = 0.0, inset: float = 0.86, x: float = 0.02
+) -> None:
     """A regular sign plate facing +x at height `z`, with a rim; its back is bare metal."""
     angle = [turn + i * 2 * math.pi / sides for i in range(sides)]
     for r, dx, colour, material in ((radius, x, rim, "retro"), (radius * inset, x + 0.008, fill, "retro")):
         mesh.add([(dx, r * math.cos(a), z + r * math.sin(a)) for a in angle], [tuple(range(sides))], material, colour)
-    mesh.add([(x - 0.015, radius * math.cos(a), z + radius * math.sin(a)) for a in angle], [tuple(range(sides))[::-1]], "gloss", (0.3, 0.3, 0.3))
+    mesh.add(
+        [(x - 0.015, radius * math.cos(a), z + radius * math.sin(a)) for a in angle],
+        [tuple(range(sides))[::-1]],
+        "gloss",
+        (0.3, 0.3, 0.3),
+    )
 
 
 def speed_sign(style: int, text: str) -> Mesh:
@@ -253,7 +338,9 @@ def sign(style: int, state: frozenset[str], width: float = 3.0) -> Mesh:
             mesh.quad((0.04, -0.04, 2.05), (0.04, 0.04, 2.05), (0.04, 0.05, 2.5), (0.04, -0.05, 2.5), "matte", BLACK)
         else:
             plate(mesh, 3, 0.5, 2.2, RED, WHITE, turn=math.pi / 2, inset=0.74)
-            mesh.quad((0.04, -0.035, 2.12), (0.04, 0.035, 2.12), (0.04, 0.05, 2.42), (0.04, -0.05, 2.42), "matte", BLACK)
+            mesh.quad(
+                (0.04, -0.035, 2.12), (0.04, 0.035, 2.12), (0.04, 0.05, 2.42), (0.04, -0.05, 2.42), "matte", BLACK
+            )
             mesh.disc((0.04, 0, 2.06), (1, 0, 0), 0.04, 8, "matte", BLACK)
     else:
         kind = style % 4

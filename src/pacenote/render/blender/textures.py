@@ -72,7 +72,9 @@ def wear() -> np.ndarray:
         y, x = rng.integers(0, n, 2)
         r = rng.integers(2, 9)
         yy, xx = np.mgrid[-r : r + 1, -r : r + 1]
-        stain[np.ix_((y + np.arange(-r, r + 1)) % n, (x + np.arange(-r, r + 1)) % n)] -= 0.16 * np.exp(-(yy**2 + xx**2) / (r * r / 2))
+        stain[np.ix_((y + np.arange(-r, r + 1)) % n, (x + np.arange(-r, r + 1)) % n)] -= 0.16 * np.exp(
+            -(yy**2 + xx**2) / (r * r / 2)
+        )
     puddle = 0.5 + 0.18 * fbm((n, n), 2.8, 7)
     paint = 0.5 + 0.17 * fbm((n, n), 0.9, 8, 3) + 0.1 * fbm((n, n), 2.4, 9)
     return _rgba(np.stack([stain, puddle, paint], axis=-1), 0.5 + 0.2 * fbm((n, n), 1.9, 10))
@@ -215,11 +217,11 @@ def shop() -> np.ndarray:
         tone = rng.uniform(0.05, 0.5) * np.array([1, rng.uniform(0.7, 1), rng.uniform(0.5, 1)])
         rgb[:, i * 96 : (i + 1) * 96] *= 0.3 + 2.0 * tone
         base, top = int(rng.integers(8, 26)), 142
-        inside = 0.035 + 0.02 * fbm((top - base, x1 - x0), 1.6, 40 + i)[..., None] * np.ones(3)
-        for _ in range(16):  # goods, posters, people inside, dim behind the pane
+        inside = 0.035 + 0.012 * fbm((top - base, x1 - x0), 2.6, 40 + i)[..., None] * np.ones(3)
+        for _ in range(7):  # goods, posters, people inside, dim behind the pane
             gx, gy = rng.integers(0, x1 - x0 - 8), int((top - base - 12) * rng.random() ** 1.7)
-            gw, gh = rng.integers(4, 26), rng.integers(4, 26)
-            tone = rng.uniform(0.02, 0.16) * (1 + 0.35 * rng.normal(size=3))
+            gw, gh = rng.integers(8, 34), rng.integers(8, 40)
+            tone = rng.uniform(0.02, 0.13) * (1 + 0.25 * rng.normal(size=3))
             inside[gy : gy + gh, gx : gx + gw] = np.clip(tone, 0.01, 0.4)
         rgb[base:top, x0:x1] = inside
         alpha[base:top, x0:x1] = 1.0 if rng.random() < 0.7 else 0.5

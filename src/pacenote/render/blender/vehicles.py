@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -10,23 +11,72 @@ from .geometry import Mesh
 
 TYRE, RIM, DARK, CHROME = (0.012, 0.012, 0.013), (0.35, 0.36, 0.38), (0.018, 0.018, 0.02), (0.5, 0.5, 0.52)
 # Radiances relative to a sunlit white wall at about 1.
-TAIL_ON, TAIL_OFF, BRAKE = (0.5, 0.012, 0.006), (0.16, 0.005, 0.006), (3.2, 0.09, 0.05)
+TAIL_ON, TAIL_OFF, BRAKE = (0.5, 0.012, 0.006), (0.16, 0.005, 0.006), (3.0, 0.05, 0.03)
 AMBER_ON, AMBER_OFF, HEAD_ON, HEAD_OFF = (2.6, 0.85, 0.03), (0.3, 0.11, 0.02), (5.0, 4.8, 4.2), (0.55, 0.56, 0.58)
 
 # Side silhouettes as fractions of the length (from the rear) and of the height: deck/bonnet line, then the cabin
 # (rear foot, rear top, front top, front foot), the belt height and the cabin's narrowing at the roof.
-_CARS = [
-    {"name": "sedan", "deck": 0.60, "cabin": (0.10, 0.27, 0.58, 0.76), "bonnet": (0.60, 0.50), "belt": 0.62, "roof": 0.74},
-    {"name": "hatch", "deck": 0.62, "cabin": (0.015, 0.10, 0.56, 0.77), "bonnet": (0.61, 0.50), "belt": 0.62, "roof": 0.76},
-    {"name": "suv", "deck": 0.60, "cabin": (0.01, 0.07, 0.58, 0.74), "bonnet": (0.60, 0.54), "belt": 0.61, "roof": 0.80},
-    {"name": "wagon", "deck": 0.60, "cabin": (0.01, 0.09, 0.59, 0.75), "bonnet": (0.60, 0.50), "belt": 0.62, "roof": 0.76},
-    {"name": "pickup", "deck": 0.56, "cabin": (0.36, 0.40, 0.62, 0.73), "bonnet": (0.58, 0.52), "belt": 0.60, "roof": 0.80},
-    {"name": "coupe", "deck": 0.64, "cabin": (0.05, 0.33, 0.54, 0.75), "bonnet": (0.62, 0.48), "belt": 0.66, "roof": 0.70},
-    {"name": "minivan", "deck": 0.58, "cabin": (0.01, 0.06, 0.66, 0.86), "bonnet": (0.56, 0.46), "belt": 0.57, "roof": 0.82},
-]  # fmt: skip
+_CARS: list[dict] = [
+    {
+        "name": "sedan",
+        "deck": 0.60,
+        "cabin": (0.10, 0.27, 0.58, 0.76),
+        "bonnet": (0.60, 0.50),
+        "belt": 0.62,
+        "roof": 0.74,
+    },
+    {
+        "name": "hatch",
+        "deck": 0.62,
+        "cabin": (0.015, 0.10, 0.56, 0.77),
+        "bonnet": (0.61, 0.50),
+        "belt": 0.62,
+        "roof": 0.76,
+    },
+    {
+        "name": "suv",
+        "deck": 0.60,
+        "cabin": (0.01, 0.07, 0.58, 0.74),
+        "bonnet": (0.60, 0.54),
+        "belt": 0.61,
+        "roof": 0.80,
+    },
+    {
+        "name": "wagon",
+        "deck": 0.60,
+        "cabin": (0.01, 0.09, 0.59, 0.75),
+        "bonnet": (0.60, 0.50),
+        "belt": 0.62,
+        "roof": 0.76,
+    },
+    {
+        "name": "pickup",
+        "deck": 0.56,
+        "cabin": (0.36, 0.40, 0.62, 0.73),
+        "bonnet": (0.58, 0.52),
+        "belt": 0.60,
+        "roof": 0.80,
+    },
+    {
+        "name": "coupe",
+        "deck": 0.64,
+        "cabin": (0.05, 0.33, 0.54, 0.75),
+        "bonnet": (0.62, 0.48),
+        "belt": 0.66,
+        "roof": 0.70,
+    },
+    {
+        "name": "minivan",
+        "deck": 0.58,
+        "cabin": (0.01, 0.06, 0.66, 0.86),
+        "bonnet": (0.56, 0.46),
+        "belt": 0.57,
+        "roof": 0.82,
+    },
+]
 
 
-def _lamps(state: frozenset[str]) -> dict[str, tuple]:
+def lamps(state: frozenset[str]) -> dict[str, tuple]:
     """Which colour and material each lamp shows."""
     brake, lights = "brake" in state, "lights" in state
     left, right = bool({"left", "hazard"} & state), bool({"right", "hazard"} & state)
@@ -39,14 +89,14 @@ def _lamps(state: frozenset[str]) -> dict[str, tuple]:
     }
 
 
-def _wheel(mesh: Mesh, x: float, y: float, r: float, width: float = 0.22) -> None:
+def wheel(mesh: Mesh, x: float, y: float, r: float, width: float = 0.22) -> None:
     out = 1 if y > 0 else -1
     mesh.tube((x, y - out * width, r), (x, y, r), r, sides=14, material="matte", colour=TYRE)
     mesh.disc((x, y + out * 0.004, r), (0, out, 0), r * 0.66, 10, "gloss", RIM)
     mesh.disc((x, y + out * 0.008, r), (0, out, 0), r * 0.2, 6, "matte", DARK)
 
 
-def _arch(mesh: Mesh, x: float, y: float, r: float) -> None:
+def arch(mesh: Mesh, x: float, y: float, r: float) -> None:
     out = 1 if y > 0 else -1
     mesh.disc((x, y + out * 0.006, r), (0, out, 0), r * 1.18, 16, "matte", (0.006, 0.006, 0.007))
 
@@ -62,39 +112,67 @@ def car(style: int, state: frozenset[str], length=4.5, width=1.8, height=1.47) -
     b0, b1 = (f * h for f in spec["bonnet"])
     deck = spec["deck"] * h
 
-    # Lower body: height of the shoulder along x, narrowing in plan towards both ends.
-    stations = [
-        (-half, deck * 0.80, 0.86), (-half + 0.05, deck * 0.97, 0.93), (-half + 0.25, deck, 0.98),
-        (min(rear, -half + 0.5) + 0.05, max(deck, belt * 0.98), 1.0), (0.0, belt, 1.0), (front - 0.05, belt * 0.99, 1.0),
-        (front + 0.06, b0 * 1.0, 0.99), (half - 0.45, (b0 + b1) / 2, 0.97), (half - 0.12, b1, 0.90),
-        (half, b1 * 0.80, 0.80),
-    ]  # fmt: skip
-    stations.sort()
+    # Lower body: shoulder height and plan width along x; both ends are rounded off in profile and plan.
+    line = [
+        (-half, deck * 0.97),
+        (min(rear, -half + 0.5) + 0.05, max(deck, belt * 0.98)),
+        (0.0, belt),
+        (front - 0.05, belt * 0.99),
+        (front + 0.08, b0),
+        (half, b1 * 0.97),
+    ]
+    line.sort()
+    round_off = 0.30
+    xs = (
+        [-half + round_off * t for t in (0.0, 0.06, 0.2, 0.5, 1.0)]
+        + [p[0] for p in line[1:-1]]
+        + [half - 0.42 * t for t in (1.0, 0.5, 0.2, 0.06, 0.0)]
+    )
     sections = []
-    for x, top, plan in stations:
-        y = w * plan
-        end = abs(x) > half - 0.06
-        floor = low + (0.10 if end else 0.0)
+    for x in sorted(xs):
+        top = float(np.interp(x, [p[0] for p in line], [p[1] for p in line]))
+        t = max(0.0, 1 - (x + half) / round_off, 1 - (half - x) / 0.42)
+        y = w * (1 - 0.13 * t**2.2)
+        top *= 1 - 0.13 * t**3
+        floor = low + 0.10 * t**2
+        tuck = 0.965 - 0.05 * t**3
         sections.append(
-            [(x, -y * 0.93, floor), (x, -y, floor + 0.12), (x, -y, top * 0.72), (x, -y * 0.95, top * 0.95),
-             (x, -y * 0.80, top), (x, y * 0.80, top), (x, y * 0.95, top * 0.95), (x, y, top * 0.72),
-             (x, y, floor + 0.12), (x, y * 0.93, floor)]
-        )  # fmt: skip
-    sill = ["matte"] + ["body"] * 7 + ["matte", "matte"]
-    tint = [(0.02, 0.02, 0.022)] + [(1, 1, 1)] * 7 + [(0.02, 0.02, 0.022), (0.01, 0.01, 0.01)]
-    mesh.loft(sections, sill, tint, ends=False)
-    mesh.add(sections[0], [tuple(range(10))], "body")
-    mesh.add(sections[-1], [tuple(range(10))], "body")
+            [
+                (x, -y * 0.90, floor),
+                (x, -y * 0.985, floor + 0.10),
+                (x, -y, top * 0.55),
+                (x, -y * 0.985, top * 0.80),
+                (x, -y * tuck, top * 0.93),
+                (x, -y * 0.86, top * 0.99),
+                (x, -y * 0.5, top + 0.018),
+                (x, y * 0.5, top + 0.018),
+                (x, y * 0.86, top * 0.99),
+                (x, y * tuck, top * 0.93),
+                (x, y * 0.985, top * 0.80),
+                (x, y, top * 0.55),
+                (x, y * 0.985, floor + 0.10),
+                (x, y * 0.90, floor),
+            ]
+        )
+    dark = (0.02, 0.02, 0.022)
+    mesh.loft(sections, ["matte"] + ["body"] * 11 + ["matte"] * 2, [dark] + [(1, 1, 1)] * 11 + [dark] * 2, ends=False)
+    mesh.add(sections[0], [tuple(range(14))], "body")
+    mesh.add(sections[-1], [tuple(range(14))], "body")
 
     # Cabin: glass walls between a belt ring and a roof ring, then pillars and roof in the body's colour.
     yb, yr, top = w * 0.90, w * spec["roof"], h * 0.975
     base = max(belt, deck) * 0.985
     rb, fb = base, belt * 0.97
     ring = {
-        "rl": (rear, yb * 0.93, rb), "rr": (rear, -yb * 0.93, rb), "fl": (front, yb * 0.95, fb), "fr": (front, -yb * 0.95, fb),
-        "tl": (rear_top, yr * 0.94, top), "tr": (rear_top, -yr * 0.94, top), "sl": (front_top, yr * 0.95, top),
+        "rl": (rear, yb * 0.93, rb),
+        "rr": (rear, -yb * 0.93, rb),
+        "fl": (front, yb * 0.95, fb),
+        "fr": (front, -yb * 0.95, fb),
+        "tl": (rear_top, yr * 0.94, top),
+        "tr": (rear_top, -yr * 0.94, top),
+        "sl": (front_top, yr * 0.95, top),
         "sr": (front_top, -yr * 0.95, top),
-    }  # fmt: skip
+    }
     glass = (0.01, 0.012, 0.014)
     mesh.quad(ring["rr"], ring["rl"], ring["tl"], ring["tr"], "glass", glass)
     mesh.quad(ring["fl"], ring["fr"], ring["sr"], ring["sl"], "glass", glass)
@@ -106,8 +184,15 @@ def car(style: int, state: frozenset[str], length=4.5, width=1.8, height=1.47) -
         t = i / n
         x = rear_top + (front_top - rear_top) * t
         rise = h * 0.025 * math.sin(math.pi * (0.15 + 0.7 * t))
-        roof.append([(x, yr * 0.97, top - 0.015), (x, yr * 0.6, top + rise * 0.8), (x, -yr * 0.6, top + rise * 0.8), (x, -yr * 0.97, top - 0.015)])  # fmt: skip
-    for a, b in zip(roof, roof[1:], strict=False):
+        roof.append(
+            [
+                (x, yr * 0.97, top - 0.015),
+                (x, yr * 0.6, top + rise * 0.8),
+                (x, -yr * 0.6, top + rise * 0.8),
+                (x, -yr * 0.97, top - 0.015),
+            ]
+        )
+    for a, b in itertools.pairwise(roof):
         for j in range(3):
             mesh.quad(a[j], b[j], b[j + 1], a[j + 1], "body")
             mesh.smooth[-1] = True
@@ -115,7 +200,11 @@ def car(style: int, state: frozenset[str], length=4.5, width=1.8, height=1.47) -
         for foot, head, thick in (
             ((rear, yb * 0.94, rb), (rear_top, yr * 0.95, top), 0.10 if spec["name"] in ("sedan", "coupe") else 0.20),
             ((front, yb * 0.96, fb), (front_top, yr * 0.96, top), 0.05),
-            (((rear_top + front_top) / 2 - 0.05, yb * 0.985, base * 1.0), ((rear_top + front_top) / 2 - 0.08, yr * 0.985, top), 0.05),
+            (
+                ((rear_top + front_top) / 2 - 0.05, yb * 0.985, base * 1.0),
+                ((rear_top + front_top) / 2 - 0.08, yr * 0.985, top),
+                0.05,
+            ),
         ):
             f0 = np.array(foot) * (1, side, 1)
             f1 = np.array(head) * (1, side, 1)
@@ -123,173 +212,99 @@ def car(style: int, state: frozenset[str], length=4.5, width=1.8, height=1.47) -
             d = np.array([thick, 0, 0])
             mesh.quad(f0 - d + out, f0 + d + out, f1 + d * 0.7 + out, f1 - d * 0.7 + out, "body")
         # rear and front screen edges
-        for foot, head, sign in (((rear, yb * 0.93, rb), (rear_top, yr * 0.94, top), -1), ((front, yb * 0.95, fb), (front_top, yr * 0.95, top), 1)):
+        for foot, head, sign in (
+            ((rear, yb * 0.93, rb), (rear_top, yr * 0.94, top), -1),
+            ((front, yb * 0.95, fb), (front_top, yr * 0.95, top), 1),
+        ):
             f0, f1 = np.array(foot) * (1, side, 1), np.array(head) * (1, side, 1)
             out = np.array([sign * 0.012, 0, 0.004])
             d = np.array([0, -side * 0.09, 0])
             mesh.quad(f0 + out, f0 + d + out, f1 + d * 0.9 + out, f1 + out, "body")
         mesh.box((front - 0.12, side * (w + 0.06), belt + 0.06), (0.16, 0.18, 0.13), "body")  # mirror
-        mesh.quad((rear_top, side * (w + 0.004), belt * 0.86), (front - 0.1, side * (w + 0.004), belt * 0.86), (front - 0.1, side * (w + 0.004), belt * 0.875), (rear_top, side * (w + 0.004), belt * 0.875), "gloss", DARK)  # fmt: skip
+        mesh.face_y(side * (w + 0.004), rear_top, front - 0.1, belt * 0.86, belt * 0.875, "gloss", DARK)
     if spec["name"] == "pickup":
-        mesh.box((-half + 0.20 * length, 0, deck * 1.005), (0.34 * length, width * 0.74, 0.012), "matte", (0.02, 0.02, 0.02))
+        mesh.box(
+            (-half + 0.20 * length, 0, deck * 1.0 + 0.03),
+            (0.34 * length, width * 0.74, 0.02),
+            "matte",
+            (0.02, 0.02, 0.02),
+        )
 
-    lamps = _lamps(state)
+    lit = lamps(state)
     tall = spec["name"] in ("suv", "hatch", "minivan", "wagon", "pickup")
     ty = deck * (0.80 if not tall else 0.86) + rng.uniform(-0.02, 0.02)
-    lh, lw = (rng.uniform(0.13, 0.18), rng.uniform(0.30, 0.46)) if not tall else (rng.uniform(0.24, 0.36), rng.uniform(0.16, 0.28))  # fmt: skip
-    xr = -half - 0.005
+    lh, lw = (
+        (rng.uniform(0.11, 0.16), rng.uniform(0.28, 0.46))
+        if not tall
+        else (rng.uniform(0.17, 0.30), rng.uniform(0.15, 0.24))
+    )
+    xr = -half - 0.012
     for side, turn in ((1, "left"), (-1, "right")):
-        mat, colour = lamps["tail"]
+        mat, colour = lit["tail"]
         y0, y1 = side * w * 0.90, side * (w * 0.90 - lw)
-        mesh.quad((xr, y0, ty - lh / 2), (xr, y1, ty - lh / 2), (xr, y1, ty + lh / 2), (xr - 0.0, y0, ty + lh / 2), mat, colour)
+        mesh.quad(
+            (xr, y0, ty - lh / 2),
+            (xr, y1, ty - lh / 2),
+            (xr, y1, ty + lh / 2),
+            (xr - 0.0, y0, ty + lh / 2),
+            mat,
+            colour,
+        )
         x2 = xr + 0.22  # the lamp wraps round the corner
-        mesh.quad((x2, side * w * 0.995, ty - lh / 2), (xr, side * w * 0.91, ty - lh / 2), (xr, side * w * 0.91, ty + lh / 2), (x2, side * w * 0.995, ty + lh / 2), mat, colour)  # fmt: skip
-        mat, colour = lamps[turn]
+        mesh.quad(
+            (x2, side * w * 0.995, ty - lh / 2),
+            (xr, side * w * 0.90, ty - lh / 2),
+            (xr, side * w * 0.90, ty + lh / 2),
+            (x2, side * w * 0.995, ty + lh / 2),
+            mat,
+            colour,
+        )
+        mat, colour = lit[turn]
         ym = side * (w * 0.90 - lw * 0.55)
-        mesh.quad((xr - 0.004, ym, ty - lh / 2), (xr - 0.004, y1, ty - lh / 2), (xr - 0.004, y1, ty - lh * 0.1), (xr - 0.004, ym, ty - lh * 0.1), mat, colour)  # fmt: skip
-        mat, colour = lamps["head"]
+        mesh.face_x(xr - 0.004, ym, y1, ty - lh / 2, ty - lh * 0.1, mat, colour)
+        mat, colour = lit["head"]
         z = b1 * 0.80
         y0, y1 = side * w * 0.79, side * w * 0.42
         xf = half + 0.006
         mesh.quad((xf, y0, z - 0.07), (xf, y1, z - 0.06), (xf, y1, z + 0.05), (xf, y0, z + 0.075), mat, colour)
-        mat, colour = lamps[turn]
+        mat, colour = lit[turn]
         mesh.quad((xf, y0, z - 0.13), (xf, y1, z - 0.12), (xf, y1, z - 0.09), (xf, y0, z - 0.09), mat, colour)
-    mat, colour = lamps["third"]
-    mesh.quad((rear_top - 0.05, 0.2, top - 0.03), (rear_top - 0.05, -0.2, top - 0.03), (rear_top, -0.2, top + 0.005), (rear_top, 0.2, top + 0.005), mat, colour)  # fmt: skip
+    mat, colour = lit["third"]
+    mesh.quad(
+        (rear_top - 0.05, 0.2, top - 0.03),
+        (rear_top - 0.05, -0.2, top - 0.03),
+        (rear_top, -0.2, top + 0.005),
+        (rear_top, 0.2, top + 0.005),
+        mat,
+        colour,
+    )
     plate_z = 0.62 * deck if not tall else 0.68 * deck
     plate = [(0.75, 0.75, 0.73), (0.7, 0.6, 0.1), (0.05, 0.12, 0.4), (0.75, 0.75, 0.75)][style % 4]
-    mesh.quad((xr - 0.01, 0.26, plate_z - 0.06), (xr - 0.01, -0.26, plate_z - 0.06), (xr - 0.01, -0.26, plate_z + 0.06), (xr - 0.01, 0.26, plate_z + 0.06), "retro", plate)  # fmt: skip
+    mesh.face_x(xr - 0.01, 0.26, -0.26, plate_z - 0.06, plate_z + 0.06, "retro", plate)
     for i in range(6):  # characters, unreadable at any distance that matters
         y = 0.20 - i * 0.075
-        mesh.quad((xr - 0.014, y, plate_z - 0.035), (xr - 0.014, y - 0.04, plate_z - 0.035), (xr - 0.014, y - 0.04, plate_z + 0.03), (xr - 0.014, y, plate_z + 0.03), "matte", DARK if style % 4 != 2 else (0.7, 0.7, 0.7))  # fmt: skip
-    mesh.box((-half + 0.02, 0, low + 0.17), (0.10, width * 0.84, 0.16), "matte", (0.022, 0.022, 0.024))  # bumper
+        mesh.face_x(
+            xr - 0.014,
+            y,
+            y - 0.04,
+            plate_z - 0.035,
+            plate_z + 0.03,
+            "matte",
+            DARK if style % 4 != 2 else (0.7, 0.7, 0.7),
+        )
+    mesh.box((-half + 0.03, 0, low + 0.13), (0.08, width * 0.72, 0.10), "matte", (0.022, 0.022, 0.024))  # valance
+    mesh.box((-half + 0.004, 0, low + 0.30), (0.02, width * 0.80, 0.015), "matte", (0.03, 0.03, 0.03))  # bumper seam
     mesh.box((half - 0.05, 0, low + 0.18), (0.10, width * 0.74, 0.18), "matte", (0.02, 0.02, 0.022))
     mesh.box((half - 0.02, 0, b1 * 0.82), (0.05, width * 0.34, 0.12), "gloss", (0.03, 0.03, 0.032))  # grille
-    mesh.quad((-half - 0.012, 0.06, deck * 0.88), (-half - 0.012, -0.06, deck * 0.88), (-half - 0.012, -0.06, deck * 0.95), (-half - 0.012, 0.06, deck * 0.95), "gloss", CHROME)  # badge  # fmt: skip
+    mesh.face_x(-half - 0.012, 0.06, -0.06, deck * 0.88, deck * 0.95, "gloss", CHROME)  # badge
     r = 0.215 * h + 0.01
     for x in (-half + 0.185 * length, half - 0.19 * length):
         for side in (1, -1):
-            _arch(mesh, x, side * w, r)
-            _wheel(mesh, x, side * (w + 0.012), r)
+            arch(mesh, x, side * w, r)
+            wheel(mesh, x, side * (w + 0.012), r)
     if style % 11 == 5:  # a taxi's roof sign
         mesh.box((0, 0, h + 0.08), (0.2, 0.55, 0.16), "emit", (0.8, 0.62, 0.2))
     mesh.box((0, 0, low + 0.05), (length * 0.86, width * 0.8, 0.10), "matte", (0.004, 0.004, 0.004))  # underbody shade
-    return mesh
-
-
-def van(style: int, state: frozenset[str], length=5.6, width=2.0, height=2.4) -> Mesh:
-    """A delivery van: one box with a sloped nose."""
-    mesh = Mesh()
-    half, w, h = length / 2, width / 2, height
-    outline = [(-half, 0.38), (half - 0.05, 0.38), (half, 0.60), (half - 0.02, 0.42 * h), (half - 0.75, 0.55 * h), (half - 1.55, 0.95 * h), (half - 1.9, h), (-half + 0.08, h), (-half, h - 0.1)]  # fmt: skip
-    mesh.side_profile(outline, -w, w, "body")
-    g = (0.01, 0.012, 0.014)
-    e = 0.012
-    mesh.quad((half - 0.80 + e, w * 0.88, 0.575 * h), (half - 0.80 + e, -w * 0.88, 0.575 * h), (half - 1.50 + e, -w * 0.8, 0.935 * h), (half - 1.50 + e, w * 0.8, 0.935 * h), "glass", g)  # fmt: skip
-    for s in (1, -1):
-        mesh.quad((half - 1.05, s * (w + e), 0.56 * h), (half - 1.95, s * (w + e), 0.56 * h), (half - 1.95, s * (w + e), 0.86 * h), (half - 1.55, s * (w + e), 0.86 * h), "glass", g)  # fmt: skip
-        mesh.quad((-half + 0.2, s * (w + e), 0.5), (half - 0.3, s * (w + e), 0.5), (half - 0.3, s * (w + e), 0.62), (-half + 0.2, s * (w + e), 0.62), "matte", DARK)  # fmt: skip
-        mesh.box((half - 1.1, s * (w + 0.12), 0.62 * h), (0.12, 0.2, 0.3), "matte", DARK)
-    x = -half - e
-    if style % 2:
-        for s in (1, -1):
-            mesh.quad((x, s * 0.06, 0.58 * h), (x, s * w * 0.82, 0.58 * h), (x, s * w * 0.8, 0.86 * h), (x, s * 0.06, 0.86 * h), "glass", g)  # fmt: skip
-    mesh.quad((x, 0.012, 0.45), (x, -0.012, 0.45), (x, -0.012, 0.95 * h), (x, 0.012, 0.95 * h), "matte", (0.03, 0.03, 0.03))
-    _rear_lamps(mesh, x, w, 0.40 * h, 0.14, 0.42, state)
-    _heads(mesh, half + 0.01, w, 0.36 * h, state)
-    mesh.box((-half, 0, 0.42), (0.14, width * 0.96, 0.2), "matte", DARK)
-    for wx in (-half + 0.95, half - 0.95):
-        for s in (1, -1):
-            _arch(mesh, wx, s * w, 0.34)
-            _wheel(mesh, wx, s * (w + 0.012), 0.34)
-    return mesh
-
-
-def _rear_lamps(mesh: Mesh, x: float, w: float, z: float, lw: float, lh: float, state: frozenset[str]) -> None:
-    lamps = _lamps(state)
-    for s, turn in ((1, "left"), (-1, "right")):
-        mat, colour = lamps["tail"]
-        y0, y1 = s * w * 0.97, s * (w * 0.97 - lw)
-        mesh.quad((x - 0.01, y0, z - lh / 2), (x - 0.01, y1, z - lh / 2), (x - 0.01, y1, z + lh * 0.2), (x - 0.01, y0, z + lh * 0.2), mat, colour)  # fmt: skip
-        mat, colour = lamps[turn]
-        mesh.quad((x - 0.01, y0, z + lh * 0.22), (x - 0.01, y1, z + lh * 0.22), (x - 0.01, y1, z + lh / 2), (x - 0.01, y0, z + lh / 2), mat, colour)  # fmt: skip
-    mesh.quad((x - 0.012, 0.3, z - 0.1), (x - 0.012, -0.2, z - 0.1), (x - 0.012, -0.2, z + 0.03), (x - 0.012, 0.3, z + 0.03), "retro", (0.7, 0.7, 0.68))  # fmt: skip
-
-
-def _heads(mesh: Mesh, x: float, w: float, z: float, state: frozenset[str]) -> None:
-    lamps = _lamps(state)
-    for s, turn in ((1, "left"), (-1, "right")):
-        mat, colour = lamps["head"]
-        mesh.quad((x, s * w * 0.92, z - 0.1), (x, s * w * 0.6, z - 0.1), (x, s * w * 0.6, z + 0.1), (x, s * w * 0.92, z + 0.12), mat, colour)  # fmt: skip
-        mat, colour = lamps[turn]
-        mesh.quad((x, s * w * 0.92, z - 0.18), (x, s * w * 0.7, z - 0.18), (x, s * w * 0.7, z - 0.12), (x, s * w * 0.92, z - 0.12), mat, colour)  # fmt: skip
-
-
-def truck(style: int, state: frozenset[str], length=9.0, width=2.5, height=3.5) -> Mesh:
-    """A lorry: cab, and a box, tarpaulin, tank or tipper body."""
-    mesh = Mesh()
-    half, w = length / 2, width / 2
-    cab = 2.1
-    mesh.side_profile([(half - cab, 0.5), (half, 0.5), (half, 1.5), (half - 0.18, 2.7), (half - 0.7, 2.95), (half - cab, 2.95)], -w * 0.97, w * 0.97, "body")  # fmt: skip
-    g = (0.01, 0.012, 0.014)
-    mesh.quad((half + 0.01, w * 0.9, 1.55), (half + 0.01, -w * 0.9, 1.55), (half - 0.16, -w * 0.88, 2.55), (half - 0.16, w * 0.88, 2.55), "glass", g)  # fmt: skip
-    for s in (1, -1):
-        mesh.quad((half - 0.2, s * w * 0.985, 1.6), (half - 1.2, s * w * 0.985, 1.6), (half - 1.2, s * w * 0.985, 2.5), (half - 0.45, s * w * 0.985, 2.5), "glass", g)  # fmt: skip
-        mesh.box((half - 0.2, s * (w + 0.15), 2.2), (0.12, 0.22, 0.6), "matte", DARK)
-    kind = style % 4
-    cargo = [(0.62, 0.63, 0.64), (0.05, 0.16, 0.36), (0.5, 0.5, 0.52), (0.5, 0.22, 0.03)][kind]
-    x0, x1 = -half + 0.05, half - cab - 0.25
-    if kind == 2:
-        mesh.tube((x0, 0, 2.1), (x1, 0, 2.1), 1.15, sides=16, material="gloss", colour=cargo)
-    elif kind == 3:
-        mesh.side_profile([(x0, 1.1), (x1, 1.1), (x1, 2.7), (x0, 2.4)], -w, w, "gloss", cargo)
-        mesh.quad((x0 + 0.2, w * 0.9, 2.45), (x1 - 0.1, w * 0.9, 2.6), (x1 - 0.1, -w * 0.9, 2.6), (x0 + 0.2, -w * 0.9, 2.45), "matte", (0.12, 0.09, 0.06))  # fmt: skip
-        for i in range(7):
-            mesh.box((x0 + 0.3 + i * (x1 - x0 - 0.5) / 6, 0, 1.75), (0.10, width + 0.04, 1.25), "gloss", cargo)
-    else:
-        mesh.box(((x0 + x1) / 2, 0, (1.0 + height) / 2), (x1 - x0, width, height - 1.0), "matte", cargo)
-        for z in (1.02, height - 0.04):
-            mesh.box(((x0 + x1) / 2, 0, z), (x1 - x0 + 0.02, width + 0.03, 0.08), "gloss", CHROME)
-        mesh.box((x0 - 0.015, 0, (1.0 + height) / 2), (0.02, 0.03, height - 1.1), "matte", DARK)
-        for s in (1, -1):
-            mesh.box((x0 - 0.02, s * 0.35, (1.0 + height) / 2), (0.03, 0.04, height - 1.1), "gloss", CHROME)
-    mesh.box((-0.6, 0, 0.85), (length - 1.4, 0.9, 0.24), "matte", DARK)
-    mesh.box((-half + 0.1, 0, 0.62), (0.12, width * 0.95, 0.14), "matte", DARK)
-    for i in range(8):  # hazard striping of the rear bar
-        mesh.box((-half + 0.035, (i - 3.5) * width * 0.115, 0.62), (0.01, width * 0.055, 0.13), "retro", (0.6, 0.02, 0.02))
-    _rear_lamps(mesh, -half + 0.02, w, 0.85, 0.28, 0.16, state)
-    _heads(mesh, half + 0.01, w, 0.85, state)
-    for x in (half - 1.1, -half + 1.3, -half + 2.4) if length > 7 else (half - 1.0, -half + 1.2):
-        for s in (1, -1):
-            _wheel(mesh, x, s * w * 0.98, 0.5, 0.32)
-    return mesh
-
-
-def bus(style: int, state: frozenset[str], length=11.5, width=2.55, height=3.1) -> Mesh:
-    mesh = Mesh()
-    half, w, h = length / 2, width / 2, height
-    mesh.side_profile([(-half, 0.4), (half, 0.4), (half, 1.4), (half - 0.15, h - 0.15), (half - 0.4, h), (-half + 0.25, h), (-half, h - 0.25)], -w, w, "body")  # fmt: skip
-    g = (0.01, 0.012, 0.014)
-    accent = [(0.6, 0.6, 0.6), (0.02, 0.1, 0.35), (0.45, 0.02, 0.02), (0.02, 0.2, 0.08)][style % 4]
-    for s in (1, -1):
-        y = s * (w + 0.01)
-        mesh.quad((-half + 0.4, y, 1.35), (half - 0.3, y, 1.35), (half - 0.3, y, 2.45), (-half + 0.4, y, 2.45), "glass", g)
-        mesh.quad((-half + 0.1, y, 0.75), (half - 0.1, y, 0.75), (half - 0.1, y, 1.05), (-half + 0.1, y, 1.05), "gloss", accent)  # fmt: skip
-        for i in range(1, 7):
-            mesh.box((-half + i * length / 7, s * w, 1.9), (0.09, 0.04, 1.15), "matte", DARK)
-        mesh.box((half + 0.1, s * (w + 0.1), 2.3), (0.2, 0.12, 0.4), "matte", DARK)
-    mesh.quad((half + 0.01, w * 0.93, 1.2), (half + 0.01, -w * 0.93, 1.2), (half - 0.12, -w * 0.93, 2.6), (half - 0.12, w * 0.93, 2.6), "glass", g)  # fmt: skip
-    mesh.box((half - 0.12, 0, h - 0.3), (0.1, width * 0.6, 0.25), "emit", (0.9, 0.45, 0.05))
-    x = -half - 0.01
-    mesh.quad((x, w * 0.85, 1.6), (x, -w * 0.85, 1.6), (x, -w * 0.82, 2.6), (x, w * 0.82, 2.6), "glass", g)
-    mesh.quad((x, w * 0.7, 0.6), (x, -w * 0.7, 0.6), (x, -w * 0.7, 1.3), (x, w * 0.7, 1.3), "matte", (0.05, 0.05, 0.05))
-    _rear_lamps(mesh, x, w, 1.1, 0.2, 0.5, state)
-    _heads(mesh, half + 0.01, w, 0.75, state)
-    mesh.box((-half + 1.0, 0, h + 0.08), (1.6, 1.6, 0.18), "matte", (0.4, 0.4, 0.4))
-    for wx in (half - 2.4, -half + 3.0):
-        for s in (1, -1):
-            _arch(mesh, wx, s * w, 0.48)
-            _wheel(mesh, wx, s * (w + 0.01), 0.48, 0.3)
     return mesh
 
 
@@ -306,13 +321,19 @@ def two_wheeler(style: int, state: frozenset[str], motor: bool) -> Mesh:
         mesh.tube((0.05, 0, 0.78), (0.45, 0, 0.85), 0.17, 0.12, 8, "body")
         mesh.box((-0.35, 0, 0.80), (0.6, 0.26, 0.12), "matte", DARK)
         mesh.box((-0.72, 0, 0.72), (0.25, 0.2, 0.12), "body")
-        mat, colour = _lamps(state)["tail"]
+        mat, colour = lamps(state)["tail"]
         mesh.box((-0.86, 0, 0.70), (0.03, 0.2, 0.08), mat, colour)
-        mat, colour = _lamps(state)["head"]
+        mat, colour = lamps(state)["head"]
         mesh.disc((0.62, 0, 0.92), (1, 0, 0), 0.09, 10, mat, colour)
     else:
         c = ((0.3, 0.02, 0.02), (0.02, 0.05, 0.2), (0.05, 0.05, 0.05), (0.1, 0.25, 0.1))[style % 4]
-        for a, b in (((-0.52, 0, r), (-0.1, 0, 0.3)), ((-0.1, 0, 0.3), (0.4, 0, 0.85)), ((-0.1, 0, 0.3), (-0.2, 0, 0.88)), ((-0.2, 0, 0.8), (0.4, 0, 0.82)), ((0.52, 0, r), (0.38, 0, 0.98))):  # fmt: skip
+        for a, b in (
+            ((-0.52, 0, r), (-0.1, 0, 0.3)),
+            ((-0.1, 0, 0.3), (0.4, 0, 0.85)),
+            ((-0.1, 0, 0.3), (-0.2, 0, 0.88)),
+            ((-0.2, 0, 0.8), (0.4, 0, 0.82)),
+            ((0.52, 0, r), (0.38, 0, 0.98)),
+        ):
             mesh.tube(a, b, 0.022, sides=5, material="gloss", colour=c)
         mesh.tube((0.38, -0.27, 1.0), (0.38, 0.27, 1.0), 0.018, sides=5, colour=DARK)
         mesh.box((-0.22, 0, 0.92), (0.24, 0.14, 0.06), "matte", DARK)
@@ -334,8 +355,18 @@ def wreck(style: int, state: frozenset[str]) -> Mesh:
     p += rng.normal(0, 0.012, p.shape)
     mesh.vertices = [tuple(v) for v in p.tolist()]
     x = sign * 1.25
-    mesh.add([(x, -0.7, 0.85), (x, 0.7, 0.85), (x + sign * 0.25, 0.62, 1.45), (x + sign * 0.25, -0.62, 1.4)], [(0, 1, 2, 3)], "body")
+    mesh.add(
+        [(x, -0.7, 0.85), (x, 0.7, 0.85), (x + sign * 0.25, 0.62, 1.45), (x + sign * 0.25, -0.62, 1.4)],
+        [(0, 1, 2, 3)],
+        "body",
+    )
     for _ in range(9):
         at = (sign * rng.uniform(1.6, 2.6), rng.uniform(-1.3, 1.3), 0.04)
-        mesh.box(at, rng.uniform(0.05, 0.35, 3) * (1, 1, 0.35), "matte", DARK if rng.random() < 0.6 else (0.3, 0.3, 0.3), rng.uniform(0, 3))
+        mesh.box(
+            at,
+            rng.uniform(0.05, 0.35, 3) * (1, 1, 0.35),
+            "matte",
+            DARK if rng.random() < 0.6 else (0.3, 0.3, 0.3),
+            rng.uniform(0, 3),
+        )
     return mesh
