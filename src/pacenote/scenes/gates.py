@@ -105,6 +105,11 @@ class Gates:
     number_absent_px: float = 5.0
     scenery_px: int = 80  # pixels from which a vehicle is worth a box
 
+    def least_contrast(self, base: float, pixels: int, area: int) -> float:
+        """The contrast that an object of `pixels` needs: `base` at the gate's own `area`, less for a larger one, which
+        the eye picks out at lower contrast (down to two fifths)."""
+        return base * max(0.4, min(1.0, area / max(pixels, 1)) ** 0.25)
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -317,8 +322,9 @@ def gate_thing(view: View, id: int, kind: str, gates: Gates) -> tuple[Observed, 
         return seen, Verdict(None, f"{seen.pixels} px < {gates.area_px[kind]} px")
     if seen.visible < gates.visible:
         return seen, Verdict(None, f"visible {seen.visible:.2f} < {gates.visible}")
-    if seen.contrast < gates.contrast:
-        return seen, Verdict(None, f"contrast {seen.contrast:.1f} < {gates.contrast}")
+    least = gates.least_contrast(gates.contrast, seen.pixels, gates.area_px[kind])
+    if seen.contrast < least:
+        return seen, Verdict(None, f"contrast {seen.contrast:.1f} < {least:.1f}")
     return seen, Verdict(True, f"{seen.pixels} px, visible {seen.visible:.2f}")
 
 
@@ -331,8 +337,9 @@ def gate_zebra(view: View, id: int, gates: Gates) -> tuple[Observed, Verdict]:
         return seen, Verdict(None, f"{seen.pixels} px of stripes, {seen.size_px:.0f} px high")
     if seen.visible < gates.visible_zebra:
         return seen, Verdict(None, f"visible {seen.visible:.2f} < {gates.visible_zebra}")
-    if seen.contrast < gates.contrast_zebra:
-        return seen, Verdict(None, f"contrast {seen.contrast:.1f} < {gates.contrast_zebra}")
+    least = gates.least_contrast(gates.contrast_zebra, seen.pixels, gates.zebra_px)
+    if seen.contrast < least:
+        return seen, Verdict(None, f"contrast {seen.contrast:.1f} < {least:.1f}")
     return seen, Verdict(True, f"{seen.pixels} px of stripes")
 
 
