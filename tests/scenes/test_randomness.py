@@ -22,10 +22,9 @@ def offences(tree: ast.AST) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in BANNED_MODULES:
             found.append(str(node.module))
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
-            value = node.value
-            if isinstance(value.value, ast.Name) and value.value.id in ("np", "numpy") and value.attr == "random":
-                if node.attr not in ("Generator", "Philox", "SeedSequence"):
-                    found.append(f"np.random.{node.attr}")
+            owner = ast.unparse(node.value)
+            if owner in ("np.random", "numpy.random") and node.attr not in ("Generator", "Philox", "SeedSequence"):
+                found.append(f"np.random.{node.attr}")
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "hash":
             found.append("hash() (salted a process)")
     return found

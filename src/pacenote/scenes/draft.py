@@ -19,9 +19,19 @@ AHEAD_M, BEHIND_M = 130.0, 15.0
 FIRST_ID = {"traffic": 3000, "people": 6000, "obstacle": 7000, "sign": 8000, "static": 10000}
 
 PAINTS: tuple[Colour, ...] = (
-    (0.75, 0.75, 0.74), (0.02, 0.02, 0.025), (0.30, 0.31, 0.33), (0.10, 0.10, 0.11), (0.42, 0.02, 0.02), (0.02, 0.05, 0.22),
-    (0.55, 0.53, 0.48), (0.04, 0.12, 0.07), (0.60, 0.16, 0.02), (0.55, 0.38, 0.02), (0.16, 0.22, 0.32), (0.20, 0.09, 0.04),
-)  # fmt: skip
+    (0.75, 0.75, 0.74),
+    (0.02, 0.02, 0.025),
+    (0.30, 0.31, 0.33),
+    (0.10, 0.10, 0.11),
+    (0.42, 0.02, 0.02),
+    (0.02, 0.05, 0.22),
+    (0.55, 0.53, 0.48),
+    (0.04, 0.12, 0.07),
+    (0.60, 0.16, 0.02),
+    (0.55, 0.38, 0.02),
+    (0.16, 0.22, 0.32),
+    (0.20, 0.09, 0.04),
+)
 _SHARES = np.cumsum(np.array([5, 4, 4, 3, 2, 2, 2, 1, 1, 1, 1.5, 1.0]) / 27.5)
 
 
@@ -100,7 +110,8 @@ class Draft:
         mx, my, radius = _circle(shape)
         radius += gap
         return not any(
-            (mx - x) ** 2 + (my - y) ** 2 < (radius + r) ** 2 and other.distance(shape) <= gap for x, y, r, other in self.taken
+            (mx - x) ** 2 + (my - y) ** 2 < (radius + r) ** 2 and other.distance(shape) <= gap
+            for x, y, r, other in self.taken
         )
 
     def reserve(self, shape: Polygon) -> None:
@@ -111,15 +122,41 @@ class Draft:
         """Whether a point lies on the carriageway."""
         return bool(self.road.intersects(Point(x, y)))
 
-    def add(self, group: str, kind: ThingKind, x: float, y: float, yaw: float, size: tuple[float, float, float],
-            *, colour: Colour = (0.5, 0.5, 0.5), style: int = 0, state: tuple[str, ...] = (), text: str = "", z: float = 0.0,
-            on_road: bool | None = None, reserve: bool = True) -> Thing:  # fmt: skip
+    def add(
+        self,
+        group: str,
+        kind: ThingKind,
+        x: float,
+        y: float,
+        yaw: float,
+        size: tuple[float, float, float],
+        *,
+        colour: Colour = (0.5, 0.5, 0.5),
+        style: int = 0,
+        state: tuple[str, ...] = (),
+        text: str = "",
+        z: float = 0.0,
+        on_road: bool | None = None,
+        reserve: bool = True,
+    ) -> Thing:
         """Place a thing; `on_road` follows from where it stands unless given."""
         stands = self.on_road(x, y) if on_road is None else on_road
         thing = Thing(
-            self.number(group), kind, round(x, 3), round(y, 3), round(turn(yaw), 4), round(size[0], 2), round(size[1], 2),
-            round(size[2], 2), round(z, 3), colour, style, state, text, stands,
-        )  # fmt: skip
+            self.number(group),
+            kind,
+            round(x, 3),
+            round(y, 3),
+            round(turn(yaw), 4),
+            round(size[0], 2),
+            round(size[1], 2),
+            round(size[2], 2),
+            round(z, 3),
+            colour,
+            style,
+            state,
+            text,
+            stands,
+        )
         self.things.append(thing)
         if reserve:
             self.reserve(box(x, y, yaw, size[0], size[1]))
@@ -127,9 +164,16 @@ class Draft:
 
     def evict(self, shape: Polygon, gap: float) -> None:
         """Take away moving traffic that an obstacle would stand in."""
-        out = {t.id for t in self.things if FIRST_ID["traffic"] <= t.id < FIRST_ID["people"]
-               and box(t.x, t.y, t.yaw, t.length, t.width).distance(shape) < gap}  # fmt: skip
+        out = {
+            t.id
+            for t in self.things
+            if FIRST_ID["traffic"] <= t.id < FIRST_ID["people"]
+            and box(t.x, t.y, t.yaw, t.length, t.width).distance(shape) < gap
+        }
         if out:
-            self.taken = [row for row in self.taken
-                          if not any(t.id in out and row[3].intersects(Point(t.x, t.y)) for t in self.things)]  # fmt: skip
+            self.taken = [
+                row
+                for row in self.taken
+                if not any(t.id in out and row[3].intersects(Point(t.x, t.y)) for t in self.things)
+            ]
             self.things = [t for t in self.things if t.id not in out]

@@ -9,18 +9,19 @@ import shapely
 from numpy.typing import NDArray
 
 from pacenote.scenes.camera import mount
-from pacenote.scenes.draft import Draft, Sight
-from pacenote.scenes.geometry import Line, direction, length, project, turn
+from pacenote.scenes.draft import FIRST_ID, Draft, Sight
+from pacenote.scenes.geometry import Line, box, direction, length, project, turn
 from pacenote.scenes.moment import approach_states
 from pacenote.scenes.obstacles import MAKERS
 from pacenote.scenes.people import bystanders
 from pacenote.scenes.recipe import SceneRecipe
-from pacenote.scenes.roads import build, own_crossings, stop_back
-from pacenote.scenes.scene import Camera, Facts, Scene, Signal, Thing
+from pacenote.scenes.roads import Ground, build, own_crossings, stop_back
+from pacenote.scenes.scene import Camera, Environment, Facts, Scene, Signal, Thing
 from pacenote.scenes.seeds import seed32, stream
-from pacenote.scenes.signals import Approach, draw_style, groups, heads, numbered
+from pacenote.scenes.sides import draw_theme
+from pacenote.scenes.signals import Approach, SignalStyle, draw_style, groups, heads, numbered
 from pacenote.scenes.streets import Edge, Link, Streets
-from pacenote.scenes.surroundings import draw_theme, line_streets
+from pacenote.scenes.surroundings import line_streets
 from pacenote.scenes.traffic import Traffic
 from pacenote.scenes.vehicles import moving, parked
 from pacenote.scenes.weather import environment
@@ -69,8 +70,12 @@ def find_trip(recipe: SceneRecipe, index: int, streets: Streets, traffic: Traffi
         y = traffic.y[rows] - np.sin(yaw) * CAMERA_BACK_M
         speed = traffic.speed[rows]
         edges = tuple(traffic.lanes[int(k)].rsplit("_", 1)[0] for k in traffic.lane[rows])
-        lit = any(e in streets.edges and streets.edges[e].end in streets.junctions and streets.signalised(streets.edges[e].end)
-                  for e in edges)  # fmt: skip
+        lit = any(
+            e in streets.edges
+            and streets.edges[e].end in streets.junctions
+            and streets.signalised(streets.edges[e].end)
+            for e in edges
+        )
         if (lit or attempt >= recipe.tries * 3) and any(e in streets.edges for e in edges):
             return Trip(who, time, x, y, yaw, speed, np.gradient(speed, step), rate, edges)
     return None
@@ -93,8 +98,11 @@ def _link(edge: Edge, following: str | None) -> Link | None:
     return fitting[0] if fitting else next((k for k in links if k.movement == "straight"), links[0] if links else None)
 
 
-def drive_scenes(recipe: SceneRecipe, index: int, name: str, streets: Streets, traffic: Traffic, trip: Trip, wish: Wish) -> list[Scene]:
+def drive_scenes(
+    recipe: SceneRecipe, index: int, name: str, streets: Streets, traffic: Traffic, trip: Trip, wish: Wish
+) -> list[Scene]:
     """The frames of a trip. Obstacles stand beside its way, never on it."""
+
     def rng(purpose: str) -> np.random.Generator:
         return stream(recipe.digest, index, "drive " + purpose)
 
@@ -102,21 +110,45 @@ def drive_scenes(recipe: SceneRecipe, index: int, name: str, streets: Streets, t
     cameras = [_camera(recipe, wish, trip, k, rng("camera")) for k in range(len(trip.time))]
     sight = Sight(tuple(cameras[:: max(1, int(recipe.drives.rate_hz))]))
     way = _way(traffic, streets, trip)
-    lit = [e for e in way if e in streets.edges and streets.edges[e].end in streets.junctions and streets.signalised(streets.edges[e].end)]
+    lit = [
+        e
+        for e in way
+        if e in streets.edges and streets.edges[e].end in streets.junctions and streets.signalised(streets.edges[e].end)
+    ]
     marked = wish.crossing
     stops = {
-        e.id: stop_back(streets, e, False) for e in streets.edges.values()
-        if e.drive and e.end in streets.junctions and streets.junctions[e.end].arms > 2 and any(k.links for k in e.drive)
-    }  # fmt: skip
+        e.id: stop_back(streets, e, False)
+        for e in streets.edges.values()
+        if e.drive
+        and e.end in streets.junctions
+        and streets.junctions[e.end].arms > 2
+        and any(k.links for k in e.drive)
+    }
     zebras = frozenset(c.id for c in streets.crossings) if marked else frozenset()
     kind = streets.edges[way[0]].road_class
-    ground = build(streets, sight.region(), rng("ground"), zebras=zebras, extra={}, extra_width=3.5,
-                   ground_kind={"urban": "plaza", "residential": "grass"}.get(kind, "grass"), stops=stops)  # fmt: skip
+    ground = build(
+        streets,
+        sight.region(),
+        rng("ground"),
+        zebras=zebras,
+        extra={},
+        extra_width=3.5,
+        ground_kind="plaza" if kind == "urban" else "grass",
+        stops=stops,
+    )
     style = draw_style(rng("style"))
     route = _route(streets, trip, way)
     near = sight.region().buffer(30)
-    draft = Draft(streets, wish, sight, route, project(route, cameras[0].x, cameras[0].y)[0],
-                  streets.road.intersection(near), streets.paved.intersection(near), keep_m=1.3)  # fmt: skip
+    draft = Draft(
+        streets,
+        wish,
+        sight,
+        route,
+        project(route, cameras[0].x, cameras[0].y)[0],
+        streets.road.intersection(near),
+        streets.paved.intersection(near),
+        keep_m=1.3,
+    )
     shapely.prepare(draft.road)
     shapely.prepare(draft.paved)
     for obstacle in wish.obstacles:
@@ -129,19 +161,34 @@ def drive_scenes(recipe: SceneRecipe, index: int, name: str, streets: Streets, t
     frames = []
     for k, camera in enumerate(cameras):
         time = float(trip.time[k])
-        signals = _signals(streets, traffic, time, [e for e in lit], way, style, rng("signals"), stops)
+        signals = _signals(streets, traffic, time, lit, way, style, rng("signals"), stops)
         eye = Sight((camera,))
-        things = [t for t in draft.things if eye.sees(t.x, t.y, max(t.length, t.width) / 2, 600.0 if t.kind == "hill" else 130.0)]
+        things = [
+            t
+            for t in draft.things
+            if eye.sees(t.x, t.y, max(t.length, t.width) / 2, 600.0 if t.kind == "hill" else 130.0)
+        ]
         things += _others(recipe, traffic, time, eye, where, trip, draft.things)
         frames.append(
             Scene(
-                id=f"{name}-drive{index:05d}-{k:04d}", index=index, recipe=recipe.digest, network=name, seed=seed32(rng(f"scene {k}")),
-                camera=camera, environment=where, facts=_facts(streets, traffic, trip, k, way, ground, marked, camera),
-                left_hand=streets.left_hand, surfaces=tuple(ground.surfaces), markings=tuple(ground.markings), things=tuple(things),
-                signals=tuple(s for s in signals if eye.sees(s.x, s.y, 3.0)), lamps=tuple(draft.lamps),
-                drive=f"{name}-drive{index:05d}", assets=dict(recipe.assets),
+                id=f"{name}-drive{index:05d}-{k:04d}",
+                index=index,
+                recipe=recipe.digest,
+                network=name,
+                seed=seed32(rng(f"scene {k}")),
+                camera=camera,
+                environment=where,
+                facts=_facts(streets, traffic, trip, k, way, ground, marked, camera),
+                left_hand=streets.left_hand,
+                surfaces=tuple(ground.surfaces),
+                markings=tuple(ground.markings),
+                things=tuple(things),
+                signals=tuple(s for s in signals if eye.sees(s.x, s.y, 3.0)),
+                lamps=tuple(draft.lamps),
+                drive=f"{name}-drive{index:05d}",
+                assets=dict(recipe.assets),
             )
-        )  # fmt: skip
+        )
     return frames
 
 
@@ -166,31 +213,45 @@ def _route(streets: Streets, trip: Trip, way: list[str]) -> Line:
     return np.asarray(line)
 
 
-def _signals(streets: Streets, traffic: Traffic, time: float, lit: list[str], way: list[str], style, rng: np.random.Generator,  # type: ignore[no-untyped-def]
-             stops: dict[str, float]) -> tuple[Signal, ...]:  # fmt: skip
-    """Heads of every signalised junction on the way; positions are drawn alike for every frame, states follow the time."""
+def _signals(
+    streets: Streets,
+    traffic: Traffic,
+    time: float,
+    lit: list[str],
+    way: list[str],
+    style: SignalStyle,
+    rng: np.random.Generator,
+    stops: dict[str, float],
+) -> tuple[Signal, ...]:
+    """Heads of every signalised junction on the way: the same places in every frame, states that follow the time."""
     made: list[Signal] = []
     for edge_id in lit:
         ego = streets.edges[edge_id]
         place = way.index(edge_id)
         link = _link(ego, way[place + 1] if place + 1 < len(way) else None)
-        for edge in [ego, *sorted((e for e in streets.edges.values() if e.end == ego.end and e.id != ego.id), key=lambda e: e.id)]:
+        for edge in [
+            ego,
+            *sorted((e for e in streets.edges.values() if e.end == ego.end and e.id != ego.id), key=lambda e: e.id),
+        ]:
             states = approach_states(traffic, edge, time)
             if not states:
                 continue
             # One head a movement in every frame, so that ids and places stay when states change.
             moves = groups(edge, dict.fromkeys(states, "red"), link if edge is ego else None, True)
-            shown = states.get(link.movement, "red") if edge is ego and link is not None else states.get("straight", next(iter(states.values())))
+            shown = (
+                states.get(link.movement, "red")
+                if edge is ego and link is not None
+                else states.get("straight", next(iter(states.values())))
+            )
             moves = [replace(g, state=shown) for g in moves]
             made += heads(Approach(streets, edge, stops.get(edge.id, 0.6)), moves, style, rng)
     return numbered(made)
 
 
-def _others(recipe: SceneRecipe, traffic: Traffic, time: float, eye: Sight, where, trip: Trip, fixed: list[Thing]) -> list[Thing]:  # type: ignore[no-untyped-def]
+def _others(
+    recipe: SceneRecipe, traffic: Traffic, time: float, eye: Sight, where: Environment, trip: Trip, fixed: list[Thing]
+) -> list[Thing]:
     """The other vehicles, without any that stands in an obstacle."""
-    from pacenote.scenes.draft import FIRST_ID
-    from pacenote.scenes.geometry import box
-
     blocked = [box(t.x, t.y, t.yaw, t.length, t.width) for t in fixed if t.on_road and "parked" not in t.state]
     found = []
     for thing in moving(recipe, traffic, time, eye, where):
@@ -200,7 +261,9 @@ def _others(recipe: SceneRecipe, traffic: Traffic, time: float, eye: Sight, wher
     return found
 
 
-def _facts(streets: Streets, traffic: Traffic, trip: Trip, k: int, way: list[str], ground, marked: bool, camera: Camera) -> Facts:  # type: ignore[no-untyped-def]
+def _facts(
+    streets: Streets, traffic: Traffic, trip: Trip, k: int, way: list[str], ground: Ground, marked: bool, camera: Camera
+) -> Facts:
     """What is true of one frame."""
     here = next((e for e in trip.edges[k:] if e in streets.edges), way[-1])
     edge = streets.edges[here]
@@ -208,17 +271,25 @@ def _facts(streets: Streets, traffic: Traffic, trip: Trip, k: int, way: list[str
     following = way[place + 1] if place + 1 < len(way) else None
     link = _link(edge, following)
     at_junction = edge.end in streets.junctions and streets.junctions[edge.end].arms > 2 and trip.edges[k] == here
-    lane = edge.drive[min(range(len(edge.drive)), key=lambda j: abs(project(edge.drive[j].shape, camera.x, camera.y)[1]))]
+    lane = edge.drive[
+        min(range(len(edge.drive)), key=lambda j: abs(project(edge.drive[j].shape, camera.x, camera.y)[1]))
+    ]
     left = length(lane.shape) - project(lane.shape, camera.x, camera.y)[0] - stop_back(streets, edge, False)
-    crossing = [c for c in own_crossings(streets, edge)] if marked else []
+    crossing = own_crossings(streets, edge) if marked else []
     ids = tuple(ground.zebra_ids[c.id] for c in crossing if c.id in ground.zebra_ids)
     return Facts(
-        road_class=edge.road_class, limit_kmh=edge.limit_kmh, junction_m=round(left, 2) if at_junction and left > 0 else None,
+        road_class=edge.road_class,
+        limit_kmh=edge.limit_kmh,
+        junction_m=round(left, 2) if at_junction and left > 0 else None,
         junction_signalised=at_junction and streets.signalised(edge.end),
         junction_id=ground.junction_ids.get(edge.end, 0) if at_junction else 0,
-        crossing_m=round(left + 0.6, 2) if ids and left > 0 else None, crossing_ids=ids,
-        ego_movement=link.movement if link else "straight", ego_lane=edge.drive.index(lane), lanes=len(edge.drive),
-        ego_speed_mps=round(float(trip.speed[k]), 3), ego_accel_mps2=round(float(trip.accel[k]), 3),
-        ego_yaw_rate=round(turn(float(trip.yaw_rate[k])), 4), time_s=round(float(trip.time[k] - trip.time[0]), 3),
-    )  # fmt: skip
-
+        crossing_m=round(left + 0.6, 2) if ids and left > 0 else None,
+        crossing_ids=ids,
+        ego_movement=link.movement if link else "straight",
+        ego_lane=edge.drive.index(lane),
+        lanes=len(edge.drive),
+        ego_speed_mps=round(float(trip.speed[k]), 3),
+        ego_accel_mps2=round(float(trip.accel[k]), 3),
+        ego_yaw_rate=round(turn(float(trip.yaw_rate[k])), 4),
+        time_s=round(float(trip.time[k] - trip.time[0]), 3),
+    )

@@ -35,7 +35,7 @@ def at(line: Line, distance: float) -> tuple[float, float, float]:
     steps = np.diff(line, axis=0)
     spans = np.hypot(steps[:, 0], steps[:, 1])
     ends = np.cumsum(spans)
-    i = int(min(np.searchsorted(ends, distance), len(spans) - 1))
+    i = min(int(np.searchsorted(ends, distance)), len(spans) - 1)
     base, step = line[i], steps[i] / max(spans[i], 1e-9)
     x, y = base + step * (distance - (ends[i] - spans[i]))
     return float(x), float(y), float(math.atan2(step[1], step[0]))
@@ -106,8 +106,8 @@ def lines(shape: BaseGeometry, least_m: float = 0.1) -> list[Line]:
     elif isinstance(shape, MultiLineString):
         found = list(shape.geoms)
     else:
-        found = [LineString(l) for g in getattr(shape, "geoms", []) for l in lines(g, least_m)]
-    return [np.array(l.coords)[:, :2] for l in found if l.length > least_m]
+        found = [LineString(line) for g in getattr(shape, "geoms", []) for line in lines(g, least_m)]
+    return [np.array(line.coords)[:, :2] for line in found if line.length > least_m]
 
 
 def turn(angle: float) -> float:

@@ -19,13 +19,14 @@ from pacenote.scenes.obstacles import MAKERS
 from pacenote.scenes.people import bystanders
 from pacenote.scenes.recipe import SceneRecipe
 from pacenote.scenes.roads import Ground, build
-from pacenote.scenes.scene import Facts, Scene, Thing
+from pacenote.scenes.scene import Facts, Scene, Signal, SurfaceKind, Thing
 from pacenote.scenes.seeds import choice, seed32, stream
+from pacenote.scenes.sides import draw_theme
 from pacenote.scenes.signals import numbered
 from pacenote.scenes.signposts import limit_number, limit_sign
 from pacenote.scenes.site import Site, make_site
 from pacenote.scenes.streets import Streets, load_streets
-from pacenote.scenes.surroundings import confusers, draw_theme, line_streets, overhead
+from pacenote.scenes.surroundings import confusers, line_streets, overhead
 from pacenote.scenes.tolls import build_plaza
 from pacenote.scenes.traffic import Traffic, simulate
 from pacenote.scenes.twins import twin
@@ -58,14 +59,16 @@ def find_place(recipe: SceneRecipe, index: int, cache: str | Path | None = None,
     folder = sumo.cache_directory(cache)
     spec = network_spec(recipe, number)
     streets = load_streets(build_network(spec, folder))
-    if spec.kind not in ("motorway", "toll") and not any(j.arms > 2 for j in streets.junctions.values()):
-        if any(recipe.sites.get(site, 0) > 0 for site in ("signalised", "unsignalised")):
-            raise InputError(f"{spec.file or spec.name}: the network has no junction; set sites to {{plain: 1}} or use another map")
+    wanted = any(recipe.sites.get(site, 0) > 0 for site in ("signalised", "unsignalised"))
+    if wanted and spec.kind not in ("motorway", "toll") and not any(j.arms > 2 for j in streets.junctions.values()):
+        name = spec.file or spec.name
+        raise InputError(f"{name}: the network has no junction; set sites to {{plain: 1}} or use another map")
     return Place(spec, streets, simulate(recipe, number, streets, folder, step_s or recipe.traffic.step_s))
 
 
 def fit(wish: Wish, place: Place, rng: np.random.Generator) -> Wish:
-    """The wish as this network can meet it: a network drawn without lights asks for a junction without them, and back."""
+    """The wish as this network can meet it: one without lights (or without junctions that lack them) offers another
+    site."""
     junctions = [j for j in place.streets.junctions.values() if j.arms > 2]
     lit = any(place.streets.signalised(j.id) for j in junctions)
     dark = any(not place.streets.signalised(j.id) for j in junctions)
@@ -131,11 +134,18 @@ def make_ground(recipe: SceneRecipe, index: int, place: Place, site: Site, sight
     """The ground in sight."""
     rng = stream(recipe.digest, index, "ground")
     kind = site.moment.edge.road_class
-    around = {"urban": "plaza", "residential": "grass"}.get(kind, choice(rng, ("grass", "grass", "dirt")))
+    open_ground: tuple[SurfaceKind, ...] = ("grass", "grass", "dirt")
+    around = "plaza" if kind == "urban" else "grass" if kind == "residential" else choice(rng, open_ground)
     return build(
-        place.streets, sight.region(), rng, zebras=site.zebras, extra=site.extra, extra_width=site.extra_width,
-        ground_kind=around, stops=site.stops,
-    )  # fmt: skip
+        place.streets,
+        sight.region(),
+        rng,
+        zebras=site.zebras,
+        extra=site.extra,
+        extra_width=site.extra_width,
+        ground_kind=around,
+        stops=site.stops,
+    )
 
 
 def compose(recipe: SceneRecipe, index: int, place: Place, wish: Wish, site: Site) -> Scene:
@@ -149,7 +159,15 @@ def compose(recipe: SceneRecipe, index: int, place: Place, wish: Wish, site: Sit
     sight = Sight((camera,))
     ground = make_ground(recipe, index, place, site, sight)
     near = sight.region().buffer(30)
-    draft = Draft(streets, wish, sight, site.route, site.start_m, streets.road.intersection(near), streets.paved.intersection(near))
+    draft = Draft(
+        streets,
+        wish,
+        sight,
+        site.route,
+        site.start_m,
+        streets.road.intersection(near),
+        streets.paved.intersection(near),
+    )
     shapely.prepare(draft.road)
     shapely.prepare(draft.paved)
     surfaces = list(ground.surfaces)
@@ -159,14 +177,18 @@ def compose(recipe: SceneRecipe, index: int, place: Place, wish: Wish, site: Sit
     for signal in signals:
         if signal.mount != "roof":
             draft.reserve(shapely.Point(signal.foot).buffer(0.2))
-    place_moving(draft, moving(recipe, place.traffic, moment.time, sight, where), rng("moving"), wish.occluded and bool(signals))
+    place_moving(
+        draft, moving(recipe, place.traffic, moment.time, sight, where), rng("moving"), wish.occluded and bool(signals)
+    )
     if wish.occluder:
         occluder(draft, rng("occluder"))
     limit = moment.edge.limit_kmh
     until = site.stop_m - 1.0 if site.stop_m is not None and wish.site != "plain" else 60.0
     sources: list[int] = []
     if wish.sign:
-        sources += limit_sign(draft, limit, 60.0 if wish.site in ("midblock", "plain") else max(until, 0.0), rng("sign"))
+        sources += limit_sign(
+            draft, limit, 60.0 if wish.site in ("midblock", "plain") else max(until, 0.0), rng("sign")
+        )
     numbers = limit_number(draft, limit, until, rng("number")) if wish.painted else ()
     sources += [m.id for m in numbers]
     for kind in wish.obstacles:
@@ -197,7 +219,7 @@ def compose(recipe: SceneRecipe, index: int, place: Place, wish: Wish, site: Sit
     )
 
 
-def clear_view(things: list[Thing], signals: tuple, site: Site) -> list[Thing]:  # type: ignore[type-arg]
+def clear_view(things: list[Thing], signals: tuple[Signal, ...], site: Site) -> list[Thing]:
     """Without the trees and poles that happen to stand between the camera and ego's own heads."""
     camera = site.camera
     lines = [shapely.LineString([(camera.x, camera.y), (s.x, s.y)]) for s in signals if s.role == "ego"]
@@ -212,8 +234,16 @@ def clear_view(things: list[Thing], signals: tuple, site: Site) -> list[Thing]: 
     return [thing for thing in things if not hides(thing)]
 
 
-def facts(recipe: SceneRecipe, index: int, place: Place, wish: Wish, site: Site, ground: Ground, sources: tuple[int, ...],
-          crossing_ids: tuple[int, ...]) -> Facts:  # fmt: skip
+def facts(
+    recipe: SceneRecipe,
+    index: int,
+    place: Place,
+    wish: Wish,
+    site: Site,
+    ground: Ground,
+    sources: tuple[int, ...],
+    crossing_ids: tuple[int, ...],
+) -> Facts:
     """What the generator knows beyond the pixels."""
     rng = stream(recipe.digest, index, "facts")
     moment, camera = site.moment, site.camera

@@ -16,8 +16,17 @@ from pacenote.scenes.traffic import Traffic
 from pacenote.scenes.wish import Wish
 
 CLEAR_M = 95.0  # a plain site has no junction ahead for this long
-LETTERS: dict[str, LightState] = {"r": "red", "u": "red", "y": "yellow", "Y": "yellow", "g": "green", "G": "green", "s": "red",
-                                  "o": "off", "O": "off"}  # fmt: skip
+LETTERS: dict[str, LightState] = {
+    "r": "red",
+    "u": "red",
+    "y": "yellow",
+    "Y": "yellow",
+    "g": "green",
+    "G": "green",
+    "s": "red",
+    "o": "off",
+    "O": "off",
+}
 
 
 @dataclass(frozen=True)
@@ -61,10 +70,16 @@ def approaches(streets: Streets, site: str, crossing: bool) -> list[Edge]:
     """Edges that lead to a junction of the wanted kind; those that can show the wanted zebra first choice."""
     lit = site == "signalised"
     found = [
-        e for e in streets.edges.values()
-        if e.drive and e.end in streets.junctions and streets.junctions[e.end].arms > 2
-        and any(lane.links for lane in e.drive) and streets.signalised(e.end) == lit and length(e.drive[0].path) > 30 and length(e.drive[0].shape) > 8
-    ]  # fmt: skip
+        e
+        for e in streets.edges.values()
+        if e.drive
+        and e.end in streets.junctions
+        and streets.junctions[e.end].arms > 2
+        and any(lane.links for lane in e.drive)
+        and streets.signalised(e.end) == lit
+        and length(e.drive[0].path) > 30
+        and length(e.drive[0].shape) > 8
+    ]
     if crossing:
         return [e for e in found if own_crossings(streets, e)] or found
     return found
@@ -79,8 +94,9 @@ def signalised_moments(streets: Streets, traffic: Traffic, wish: Wish, rng: np.r
     yield from _signalised(streets, traffic, wish, found, False, rng)
 
 
-def _signalised(streets: Streets, traffic: Traffic, wish: Wish, found: list[Edge], differ: bool,
-                rng: np.random.Generator) -> Iterator[Moment]:  # fmt: skip
+def _signalised(
+    streets: Streets, traffic: Traffic, wish: Wish, found: list[Edge], differ: bool, rng: np.random.Generator
+) -> Iterator[Moment]:
     for k in rng.permutation(len(found)):
         edge = found[int(k)]
         way = _lane_and_link(edge, rng, lit=True)

@@ -1,7 +1,7 @@
-"""Road networks: netgenerate draws the topology, this module chooses classes, signals and curves, netconvert builds.
+"""Road networks: netgenerate draws the topology, this module chooses classes and signals, netconvert builds.
 
-A `.net.xml` is never written by hand; OpenStreetMap and OpenDRIVE files go through netconvert too. Networks are cached on
-disk under a key of everything that shapes them.
+A `.net.xml` is never written by hand; OpenStreetMap and OpenDRIVE files go through netconvert too. Networks are cached
+on disk under a key of everything that shapes them.
 """
 
 from __future__ import annotations
@@ -100,9 +100,20 @@ def _import(spec: NetworkSpec, folder: Path, out: Path) -> None:
     common = ["--geometry.remove", "--roundabouts.guess", "--no-turnarounds", "--junctions.join", "--seed", "1"]
     if name.endswith((".osm", ".osm.xml", ".osm.gz")):
         types = f"{typemaps / 'osmNetconvert.typ.xml'},{typemaps / 'osmNetconvertUrbanDe.typ.xml'}"
-        arguments = ["--osm-files", spec.file, "--type-files", types, "--tls.guess-signals", "--tls.discard-simple", "--tls.join",
-                     "--sidewalks.guess", "--crossings.guess", "--remove-edges.isolated",
-                     "--keep-edges.by-vclass", "passenger"]  # fmt: skip
+        arguments = [
+            "--osm-files",
+            spec.file,
+            "--type-files",
+            types,
+            "--tls.guess-signals",
+            "--tls.discard-simple",
+            "--tls.join",
+            "--sidewalks.guess",
+            "--crossings.guess",
+            "--remove-edges.isolated",
+            "--keep-edges.by-vclass",
+            "passenger",
+        ]
     elif name.endswith((".xodr", ".xodr.gz")):
         arguments = ["--opendrive-files", spec.file, "--offset.disable-normalization"]
     else:
@@ -130,16 +141,58 @@ def _topology(spec: NetworkSpec, folder: Path) -> tuple[dict[str, np.ndarray], l
     block = spec.block_m
     jitter = f"normc(0,{block * 0.05:.1f},-{block * 0.1:.1f},{block * 0.1:.1f})"
     shape = {
-        "grid": ["-g", "--grid.x-number", "3", "--grid.y-number", "3", "--grid.length", _number(block),
-                 "--grid.attach-length", _number(max(170.0, block)), "--perturb-x", jitter, "--perturb-y", jitter],
-        "spider": ["-s", "--spider.arm-number", "5", "--spider.circle-number", "2", "--spider.space-radius", _number(block),
-                   "--spider.attach-length", _number(max(170.0, block))],
-        "random": ["-r", "--rand.iterations", "14", "--rand.min-distance", _number(block * 0.8),
-                   "--rand.max-distance", _number(block * 1.7), "--rand.min-angle", "65"],
-    }[spec.kind]  # fmt: skip
-    sumo.run("netgenerate", *shape, "--seed", str(spec.seed), "--plain-output-prefix", folder / "p", "-o", folder / "p.net.xml")
-    nodes = {n.get("id", ""): np.array([float(n.get("x", 0)), float(n.get("y", 0))])
-             for n in ET.parse(folder / "p.nod.xml").getroot().iter("node")}  # fmt: skip
+        "grid": [
+            "-g",
+            "--grid.x-number",
+            "3",
+            "--grid.y-number",
+            "3",
+            "--grid.length",
+            _number(block),
+            "--grid.attach-length",
+            _number(max(170.0, block)),
+            "--perturb-x",
+            jitter,
+            "--perturb-y",
+            jitter,
+        ],
+        "spider": [
+            "-s",
+            "--spider.arm-number",
+            "5",
+            "--spider.circle-number",
+            "2",
+            "--spider.space-radius",
+            _number(block),
+            "--spider.attach-length",
+            _number(max(170.0, block)),
+        ],
+        "random": [
+            "-r",
+            "--rand.iterations",
+            "14",
+            "--rand.min-distance",
+            _number(block * 0.8),
+            "--rand.max-distance",
+            _number(block * 1.7),
+            "--rand.min-angle",
+            "65",
+        ],
+    }[spec.kind]
+    sumo.run(
+        "netgenerate",
+        *shape,
+        "--seed",
+        str(spec.seed),
+        "--plain-output-prefix",
+        folder / "p",
+        "-o",
+        folder / "p.net.xml",
+    )
+    nodes = {
+        n.get("id", ""): np.array([float(n.get("x", 0)), float(n.get("y", 0))])
+        for n in ET.parse(folder / "p.nod.xml").getroot().iter("node")
+    }
     streets = {
         (min(e.get("from", ""), e.get("to", "")), max(e.get("from", ""), e.get("to", "")))
         for e in ET.parse(folder / "p.edg.xml").getroot().iter("edge")
@@ -177,9 +230,16 @@ def _city(spec: NetworkSpec, folder: Path, out: Path) -> None:
         for start, end, sign in ((a, b, 1.0), (b, a, -1.0)):
             bend = bow if s_curve else bow * sign  # an S-curve seen from its other end bows to the same side
             edge = ET.SubElement(
-                edge_root, "edge", id=f"{start}_{end}", type=road, priority=str(2 + lanes), speed=_number(limit / 3.6),
-                shape=_curve(nodes[start], nodes[end], bend, s_curve, side * median), **{"from": start, "to": end},
-            )  # fmt: skip
+                edge_root,
+                "edge",
+                id=f"{start}_{end}",
+                type=road,
+                priority=str(2 + lanes),
+                speed=_number(limit / 3.6),
+                shape=_curve(nodes[start], nodes[end], bend, s_curve, side * median),
+                to=end,
+            )
+            edge.set("from", start)
             more = turning and arms[end] > 2
             first = 1 if parking else 0
             edge.set("numLanes", str(first + lanes + more))
@@ -194,15 +254,39 @@ def _city(spec: NetworkSpec, folder: Path, out: Path) -> None:
                 ET.SubElement(edge, "split", pos="-60", lanes=f"{some} {first + lanes}")
     ET.ElementTree(node_root).write(folder / "c.nod.xml")
     ET.ElementTree(edge_root).write(folder / "c.edg.xml")
-    arguments = [
-        "-n", folder / "c.nod.xml", "-e", folder / "c.edg.xml", "--no-turnarounds", "--tls.no-mixed", "--tls.allred.time", "2",
-        "--tls.yellow.time", "4", "--tls.layout", "incoming" if chance(rng, 0.3) else "opposites",
-        "--tls.green.time", str(int(rng.integers(18, 34))), "--seed", str(spec.seed),
-    ]  # fmt: skip
+    arguments: list[str | Path] = [
+        "-n",
+        folder / "c.nod.xml",
+        "-e",
+        folder / "c.edg.xml",
+        "--no-turnarounds",
+        "--tls.no-mixed",
+        "--tls.allred.time",
+        "2",
+        "--tls.yellow.time",
+        "4",
+        "--tls.layout",
+        "incoming" if chance(rng, 0.3) else "opposites",
+        "--tls.green.time",
+        str(int(rng.integers(18, 34))),
+        "--seed",
+        str(spec.seed),
+    ]
     if spec.sidewalks:
-        arguments += ["--sidewalks.guess", "--sidewalks.guess.min-speed", "0", "--sidewalks.guess.max-speed", "30",
-                      "--default.sidewalk-width", _number(uniform(rng, 2.0, 4.0)), "--crossings.guess",
-                      "--crossings.guess.speed-threshold", "30", "--default.crossing-width", _number(uniform(rng, 3.0, 5.0))]  # fmt: skip
+        arguments += [
+            "--sidewalks.guess",
+            "--sidewalks.guess.min-speed",
+            "0",
+            "--sidewalks.guess.max-speed",
+            "30",
+            "--default.sidewalk-width",
+            _number(uniform(rng, 2.0, 4.0)),
+            "--crossings.guess",
+            "--crossings.guess.speed-threshold",
+            "30",
+            "--default.crossing-width",
+            _number(uniform(rng, 3.0, 5.0)),
+        ]
     _convert(spec, arguments, folder, out)
 
 
@@ -230,10 +314,18 @@ def _motorway(spec: NetworkSpec, folder: Path, out: Path) -> None:
             width = 5.4 if plaza else 3.6
             shape = _curve(places[k], places[k + 1], bow * sign, False, 0.0)
             edge = ET.SubElement(
-                edge_root, "edge", id=f"{way}{k}", type="toll" if plaza else "motorway", spreadType="center", priority="9",
-                numLanes=str(count + (not plaza)), speed=_number(slow if plaza else limit), shape=shape,
-                **{"from": f"{way}{k}", "to": f"{way}{k + 1}"},
-            )  # fmt: skip
+                edge_root,
+                "edge",
+                id=f"{way}{k}",
+                type="toll" if plaza else "motorway",
+                spreadType="center",
+                priority="9",
+                numLanes=str(count + (not plaza)),
+                speed=_number(slow if plaza else limit),
+                shape=shape,
+                to=f"{way}{k + 1}",
+            )
+            edge.set("from", f"{way}{k}")
             for lane in range(count + (not plaza)):
                 if lane == 0 and not plaza:
                     ET.SubElement(edge, "lane", index="0", allow="authority", width="2.80")

@@ -16,7 +16,15 @@ from pacenote.scenes.scene import ThingKind
 from pacenote.scenes.seeds import chance, choice, pick, seed32, uniform
 
 # Height in metres by which an obstacle is judged, and the least height in pixels that it shall have.
-LEAST_PX = {"cone": 13.0, "barrier": 14.0, "construction": 20.0, "debris": 11.0, "pedestrian": 24.0, "animal": 19.0, "crash": 24.0}
+LEAST_PX = {
+    "cone": 13.0,
+    "barrier": 14.0,
+    "construction": 20.0,
+    "debris": 11.0,
+    "pedestrian": 24.0,
+    "animal": 19.0,
+    "crash": 24.0,
+}
 DEBRIS = {"tyre": (0.7, 0.7, 0.4), "box": (1.0, 0.8, 0.5), "planks": (1.7, 1.0, 0.25), "rock": (0.9, 0.9, 0.45)}
 ANIMALS = {"dog": (0.95, 0.3, 0.65), "deer": (1.6, 0.5, 1.3), "cow": (2.3, 0.8, 1.45)}
 CONE_SIZES = {"cone": (0.37, 0.37, 0.71), "drum": (0.6, 0.6, 1.0), "panel": (0.3, 0.28, 1.02), "tube": (0.3, 0.3, 0.9)}
@@ -54,8 +62,11 @@ def _clear(draft: Draft, x: float, y: float, yaw: float, size: tuple[float, floa
 def _across(rng: np.random.Generator, half: float = 1.7) -> float:
     where = pick(rng, {"own": 0.5, "edge": 0.35, "next": 0.15})
     sign = choice(rng, (-1.0, 1.0))
-    return {"own": uniform(rng, -1.2, 1.2), "edge": sign * uniform(rng, half - 0.3, half + 0.5),
-            "next": sign * uniform(rng, 2.4, 4.2)}[where]  # fmt: skip
+    return {
+        "own": uniform(rng, -1.2, 1.2),
+        "edge": sign * uniform(rng, half - 0.3, half + 0.5),
+        "next": sign * uniform(rng, 2.4, 4.2),
+    }[where]
 
 
 def _on_road(draft: Draft, ahead: float, left: float, tries: int = 6) -> tuple[float, float, float] | None:
@@ -97,14 +108,33 @@ def cones(draft: Draft, limits: tuple[float, float], rng: np.random.Generator) -
         x, y, yaw = spot
         if _clear(draft, x, y, yaw, size[:2]):
             fallen = chance(rng, 0.03)
-            draft.add("obstacle", "cone", x, y, yaw + math.pi + float(rng.normal(0, 0.15)), size, style=style,
-                      colour=(0.85, 0.13, 0.02), state=(variant, "fallen") if fallen else (variant,), on_road=True)  # fmt: skip
+            draft.add(
+                "obstacle",
+                "cone",
+                x,
+                y,
+                yaw + math.pi + float(rng.normal(0, 0.15)),
+                size,
+                style=style,
+                colour=(0.85, 0.13, 0.02),
+                state=(variant, "fallen") if fallen else (variant,),
+                on_road=True,
+            )
             placed += 1
     return placed > 0
 
 
-def _put(draft: Draft, kind: ThingKind, ahead: float, left: float, facing: float, size: tuple[float, float, float],
-         state: tuple[str, ...], rng: np.random.Generator, on_road: bool | None = True) -> bool:  # fmt: skip
+def _put(
+    draft: Draft,
+    kind: ThingKind,
+    ahead: float,
+    left: float,
+    facing: float,
+    size: tuple[float, float, float],
+    state: tuple[str, ...],
+    rng: np.random.Generator,
+    on_road: bool | None = True,
+) -> bool:
     """One obstacle on the road; a few places are tried before giving up."""
     for k in range(5):
         spot = _on_road(draft, ahead + k * 1.5, left)
@@ -112,8 +142,18 @@ def _put(draft: Draft, kind: ThingKind, ahead: float, left: float, facing: float
             continue
         x, y, yaw = spot
         if _clear(draft, x, y, yaw + facing, size[:2]):
-            draft.add("obstacle", kind, x, y, yaw + facing, size, style=seed32(rng) % 1000, state=state, on_road=on_road,
-                      colour=paint(rng))  # fmt: skip
+            draft.add(
+                "obstacle",
+                kind,
+                x,
+                y,
+                yaw + facing,
+                size,
+                style=seed32(rng) % 1000,
+                state=state,
+                on_road=on_road,
+                colour=paint(rng),
+            )
             return True
     return False
 
@@ -127,24 +167,47 @@ def barriers(draft: Draft, limits: tuple[float, float], rng: np.random.Generator
         count, left = int(rng.integers(1, 4)), _across(rng)
         wide = uniform(rng, 1.4, 2.4)
         done = [
-            _put(draft, "barrier", base, left + k * (wide + 0.3), math.pi + float(rng.normal(0, 0.1)), (0.6, wide, height),
-                 (variant,), rng)
+            _put(
+                draft,
+                "barrier",
+                base,
+                left + k * (wide + 0.3),
+                math.pi + float(rng.normal(0, 0.1)),
+                (0.6, wide, height),
+                (variant,),
+                rng,
+            )
             for k in range(count)
-        ]  # fmt: skip
+        ]
         return any(done)
     left = choice(rng, (-1.0, 1.0)) * uniform(rng, 1.5, 2.2)
     turned = math.pi / 2 if left > 0 else -math.pi / 2
     done = []
     for k in range(int(rng.integers(2, 7))):
-        done.append(_put(draft, "barrier", base + k * 2.1, left, turned, (0.6 if variant == "jersey" else 0.4, 2.0, height),
-                         (variant,), rng))  # fmt: skip
+        done.append(
+            _put(
+                draft,
+                "barrier",
+                base + k * 2.1,
+                left,
+                turned,
+                (0.6 if variant == "jersey" else 0.4, 2.0, height),
+                (variant,),
+                rng,
+            )
+        )
     return any(done)
 
 
 def construction(draft: Draft, limits: tuple[float, float], rng: np.random.Generator) -> bool:
     """A works sign, a machine, or a trailer with an arrow board."""
     variant = pick(rng, {"sign": 0.5, "excavator": 0.2, "roller": 0.12, "arrow_board": 0.18})
-    size = {"sign": (0.7, 1.2, 1.75), "excavator": (7.0, 2.6, 3.9), "roller": (4.2, 1.9, 2.6), "arrow_board": (2.2, 2.3, 2.9)}[variant]
+    size = {
+        "sign": (0.7, 1.2, 1.75),
+        "excavator": (7.0, 2.6, 3.9),
+        "roller": (4.2, 1.9, 2.6),
+        "arrow_board": (2.2, 2.3, 2.9),
+    }[variant]
     base = distance(draft, "construction", size[2] * (1.0 if variant != "sign" else 0.8), limits, rng)
     base = max(base, 9.0 if size[0] > 2 else 6.0)
     left = choice(rng, (-1.0, 1.0)) * uniform(rng, 1.6, 2.8) if variant != "arrow_board" else _across(rng)
@@ -178,7 +241,9 @@ def crash(draft: Draft, limits: tuple[float, float], rng: np.random.Generator) -
         return False
     if chance(rng, 0.6):
         for sign in (1.0, -1.0):
-            if _put(draft, "crash", base + 3.2, left + sign * 2.2, facing + uniform(rng, 0.8, 2.2), size, ("wreck",), rng):
+            if _put(
+                draft, "crash", base + 3.2, left + sign * 2.2, facing + uniform(rng, 0.8, 2.2), size, ("wreck",), rng
+            ):
                 break
     return True
 
@@ -194,11 +259,18 @@ def people_on_road(draft: Draft, limits: tuple[float, float], rng: np.random.Gen
         if draft.wish.weather == "rain" and chance(rng, 0.5):
             state += ("umbrella",)
         height = uniform(rng, 1.5, 1.9)
-        done |= _put(draft, "pedestrian", base + 0.9 * k, uniform(rng, -2.4, 2.4), facing, (0.45, 0.55, height), state, rng)
+        done |= _put(
+            draft, "pedestrian", base + 0.9 * k, uniform(rng, -2.4, 2.4), facing, (0.45, 0.55, height), state, rng
+        )
     return done
 
 
 MAKERS = {
-    "cone": cones, "barrier": barriers, "construction": construction, "debris": debris, "pedestrian": people_on_road,
-    "animal": animals, "crash": crash,
-}  # fmt: skip
+    "cone": cones,
+    "barrier": barriers,
+    "construction": construction,
+    "debris": debris,
+    "pedestrian": people_on_road,
+    "animal": animals,
+    "crash": crash,
+}

@@ -32,5 +32,16 @@ def bystanders(draft: Draft, rng: np.random.Generator) -> None:
             if draft.wish.weather == "rain" and chance(rng, 0.5):
                 state += ("umbrella",)
             if draft.free(box(x, y, facing, 0.5, 0.6), 0.1):
-                draft.add("people", "pedestrian", x, y, facing, (0.45, 0.55, choice(rng, (1.2, 1.6, 1.7, 1.8, 1.85))), z=0.15,
-                          style=seed32(rng) % 1000, state=state, colour=paint(rng), on_road=False)  # fmt: skip
+                draft.add(
+                    "people",
+                    "pedestrian",
+                    x,
+                    y,
+                    facing,
+                    (0.45, 0.55, choice(rng, (1.2, 1.6, 1.7, 1.8, 1.85))),
+                    z=0.15,
+                    style=seed32(rng) % 1000,
+                    state=state,
+                    colour=paint(rng),
+                    on_road=False,
+                )

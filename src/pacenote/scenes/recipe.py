@@ -30,8 +30,9 @@ def _shares(**shares: float) -> Any:
 
 @dataclass(frozen=True)
 class Networks:
-    """Where the roads come from. `kinds` are the shares of networks; `files` (OpenStreetMap .osm/.osm.xml, OpenDRIVE .xodr
-    or SUMO .net.xml) are used in turn by the kind "file". `scenes_each` scenes share one network and one simulation."""
+    """Where the roads come from. `kinds` are the shares of networks; `files` (OpenStreetMap .osm/.osm.xml, OpenDRIVE
+    .xodr or SUMO .net.xml) are used in turn by the kind "file". `scenes_each` scenes share one network and one
+    simulation."""
 
     kinds: dict[str, float] = _shares(grid=0.40, spider=0.13, random=0.25, motorway=0.14, toll=0.08)
     files: tuple[str, ...] = ()
@@ -101,8 +102,8 @@ class Drives:
 
 @dataclass(frozen=True)
 class SceneRecipe:
-    """See `recipes/streets.yaml`. Shares are probabilities; dictionaries of shares need not add up to one unless they are
-    chances of independent things (`obstacles`, `crossing`, `speed_sign`)."""
+    """See `recipes/streets.yaml`. Shares are probabilities; dictionaries of shares need not add up to one unless they
+    are chances of independent things (`obstacles`, `crossing`, `speed_sign`)."""
 
     name: str = "streets"
     seed: int = 0
@@ -139,11 +140,15 @@ class SceneRecipe:
         _keys("weather", self.weather, get_args(Weather))
         _keys("time", self.time, get_args(TimeOfDay))
         if self.networks.kinds.get("file", 0) > 0 and not self.networks.files:
-            raise InputError("networks.kinds asks for files, but networks.files is empty; name .osm, .xodr or .net.xml files")
+            raise InputError(
+                "networks.kinds asks for files, but networks.files is empty; name .osm, .xodr or .net.xml files"
+            )
         if self.networks.scenes_each < 1 or self.tries < 1:
             raise InputError("networks.scenes_each and tries must be at least 1")
         if self.traffic.trajectories and set(_drawn(self.networks.kinds)) != {"file"}:
-            raise InputError("traffic.trajectories needs the road network it was recorded on: set networks.kinds to {file: 1}")
+            raise InputError(
+                "traffic.trajectories needs the road network it was recorded on: set networks.kinds to {file: 1}"
+            )
 
     @property
     def count(self) -> int:
@@ -225,7 +230,7 @@ def _keys(place: str, held: dict[str, Any], known: tuple[str, ...]) -> None:
             raise unknown(place, key, known)
         if isinstance(value, (int, float)) and value < 0:
             raise InputError(f"{place}.{key} is {value}; a share is not negative")
-    if not held or all(value == 0 for value in held.values()) and place not in ("obstacles", "crossing"):
+    if not held or (all(value == 0 for value in held.values()) and place not in ("obstacles", "crossing")):
         raise InputError(f"{place} has no share above zero")
 
 
@@ -251,7 +256,9 @@ def _value(hint: Any, value: Any, place: str) -> Any:
         return {str(key): _value(arguments[1], item, f"{place}.{key}") for key, item in value.items()}
     if arguments and hint.__origin__ is tuple:
         if not isinstance(value, (list, tuple)) or (arguments[-1] is not Ellipsis and len(value) != len(arguments)):
-            raise InputError(f"{place} must be a list{'' if arguments[-1] is Ellipsis else f' of {len(arguments)} numbers'}")
+            raise InputError(
+                f"{place} must be a list{'' if arguments[-1] is Ellipsis else f' of {len(arguments)} numbers'}"
+            )
         return tuple(_value(arguments[0], item, place) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import shapely
 from shapely.geometry import LineString, Polygon
 
 from pacenote.scenes.geometry import Line, at, direction, left_of, length, lines, offset, part, points, polygons
-from pacenote.scenes.scene import Marking, Surface
+from pacenote.scenes.scene import Marking, MarkingKind, Surface, SurfaceKind
 from pacenote.scenes.seeds import chance, choice, seed32, uniform
 from pacenote.scenes.streets import Crossing, Edge, Lane, Streets, band
 
 SIDEWALK_Z = 0.15
-Colour3 = str
+Paints = Literal["white", "yellow", "red"]
 
 
 @dataclass(frozen=True)
 class Paint:
     """How this scene's roads are painted; drawn once a scene."""
 
-    centre: str  # colour of the line between the directions: white or yellow
+    centre: Paints  # colour of the line between the directions
     centre_kind: str  # "double", "solid", "dashes" or "none"
-    dash_m: float
-    gap_m: float
     wear: float
     edge_lines: bool
     arrows: bool
@@ -35,12 +34,9 @@ class Paint:
 
 def draw_paint(rng: np.random.Generator) -> Paint:
     """One country's habits, with its own wear."""
-    long_dashes = chance(rng, 0.5)
     return Paint(
         centre=choice(rng, ("white", "yellow")),
         centre_kind=choice(rng, ("double", "solid", "solid", "dashes")),
-        dash_m=3.0 if long_dashes else uniform(rng, 2.0, 6.0),
-        gap_m=9.0 if long_dashes else uniform(rng, 3.0, 8.0),
         wear=float(rng.beta(1.5, 3.5)),
         edge_lines=chance(rng, 0.4),
         arrows=chance(rng, 0.7),
@@ -70,17 +66,19 @@ class Roads:
         self.ground = Ground()
         shapely.prepare(region)
 
-    def surface(self, kind: str, shape: Polygon, z: float) -> int:
+    def surface(self, kind: SurfaceKind, shape: Polygon, z: float) -> int:
         """Add the part of a polygon inside the region; the id of its largest piece, 0 where none is left."""
         first = 0
         for piece in polygons(shape.intersection(self.region), 0.3):
             number = FIRST_SURFACE + len(self.ground.surfaces)
             outline = points(piece.exterior.coords[:-1])
-            self.ground.surfaces.append(Surface(kind, outline, z, number, seed32(self.rng)))  # type: ignore[arg-type]
+            self.ground.surfaces.append(Surface(kind, outline, z, number, seed32(self.rng)))
             first = first or number
         return first
 
-    def mark(self, kind: str, line: Line, width: float, colour: str = "white", text: str = "", number: int = 0) -> None:
+    def mark(
+        self, kind: MarkingKind, line: Line, width: float, colour: Paints = "white", text: str = "", number: int = 0
+    ) -> None:
         """Add paint; lines are clipped to the region, everything else is kept when it touches it."""
         if kind in ("line", "dashes"):
             pieces = lines(LineString(line).intersection(self.region), 0.5)
@@ -90,7 +88,7 @@ class Roads:
             number_here = number or FIRST_MARKING + len(self.ground.markings)
             wear = float(np.clip(self.paint.wear + 0.1 * self.rng.standard_normal(), 0, 0.85))
             self.ground.markings.append(
-                Marking(kind, points(piece), round(width, 3), colour, text, round(wear, 3), 0.002, number_here)  # type: ignore[arg-type]
+                Marking(kind, points(piece), round(width, 3), colour, text, round(wear, 3), 0.002, number_here)
             )
 
 
@@ -105,7 +103,7 @@ def own_crossings(streets: Streets, edge: Edge) -> list[Crossing]:
 
 
 def zebra_across(streets: Streets, edge: Edge, distance: float, wide: float) -> Line:
-    """The axis of a crossing over a whole street, both directions, at a distance along the edge's first lane for cars."""
+    """The axis of a crossing over a whole street, both directions, at a distance along the edge's first lane."""
     lanes = [lane for lane in edge.lanes if lane.kind != "sidewalk"]
     x, y, yaw = at(lanes[0].shape, distance)
     other = streets.edges.get(edge.opposite)
@@ -121,8 +119,17 @@ def zebra_across(streets: Streets, edge: Edge, distance: float, wide: float) -> 
     return np.array([origin + across * min(near), origin + across * max(far)])
 
 
-def build(streets: Streets, region: Polygon, rng: np.random.Generator, *, zebras: frozenset[str], extra: dict[str, Line],
-          extra_width: float, ground_kind: str, stops: dict[str, float]) -> Ground:  # fmt: skip
+def build(
+    streets: Streets,
+    region: Polygon,
+    rng: np.random.Generator,
+    *,
+    zebras: frozenset[str],
+    extra: dict[str, Line],
+    extra_width: float,
+    ground_kind: SurfaceKind,
+    stops: dict[str, float],
+) -> Ground:
     """Ground and paint inside a region.
 
     `zebras`: ids of SUMO's crossings to paint; `extra`: further zebras by name with their axes; `stops`: edges with a
@@ -132,17 +139,17 @@ def build(streets: Streets, region: Polygon, rng: np.random.Generator, *, zebras
     roads = Roads(streets, region, paint, rng)
     ground = roads.ground
     far = region.buffer(250).envelope
-    ground.surfaces.append(Surface(ground_kind, points(far.exterior.coords[:-1]), -0.08, FIRST_SURFACE, seed32(rng)))  # type: ignore[arg-type]
+    ground.surfaces.append(Surface(ground_kind, points(far.exterior.coords[:-1]), -0.08, FIRST_SURFACE, seed32(rng)))
     near = [e for e in streets.edges.values() if region.intersects(LineString(e.lanes[0].drawn).buffer(12))]
     for junction in streets.junctions.values():
         if region.intersects(junction.asphalt):
-            kind = "junction" if junction.arms > 2 else "asphalt"
+            kind: SurfaceKind = "junction" if junction.arms > 2 else "asphalt"
             number = roads.surface(kind, junction.asphalt, 0.001)
             if number and kind == "junction":
                 ground.junction_ids[junction.id] = number
     for corner in streets.corners:
         roads.surface("sidewalk", corner, SIDEWALK_Z)
-    road_kind = "concrete" if chance(rng, 0.12) else "asphalt"
+    road_kind: SurfaceKind = "concrete" if chance(rng, 0.12) else "asphalt"
     for edge in near:
         wheels = [lane for lane in edge.lanes if lane.kind != "sidewalk"]
         if wheels:
@@ -175,7 +182,9 @@ def _median(roads: Roads, edge: Edge) -> None:
     apart = LineString(theirs).distance(shapely.Point(x, y))
     if not 0.6 < apart < 12.0:
         return
-    strip = shapely.make_valid(Polygon(np.vstack([offset(mine, inward * 0.12), offset(mine, inward * (apart - 0.12))[::-1]])))
+    strip = shapely.make_valid(
+        Polygon(np.vstack([offset(mine, inward * 0.12), offset(mine, inward * (apart - 0.12))[::-1]]))
+    )
     roads.surface("island", strip.difference(roads.streets.road), 0.12)
 
 
@@ -194,7 +203,7 @@ def _lines(roads: Roads, edge: Edge, stop: float | None) -> None:
             continue
         line = offset(outer.drawn, inward * outer.width / 2)
         total = length(line)
-        roads.mark("dashes", part(line, 0, total - cut - solid), paint.line_m, text=f"{paint.dash_m:.1f}/{paint.gap_m:.1f}")
+        roads.mark("dashes", part(line, 0, total - cut - solid), paint.line_m)
         if solid:
             roads.mark("line", part(line, total - cut - solid, total - cut), paint.line_m)
     outer_edge = offset(drive[0].drawn, -inward * (drive[0].width / 2 - (0.1 if fast else 0.25)))
@@ -203,8 +212,12 @@ def _lines(roads: Roads, edge: Edge, stop: float | None) -> None:
     inner_edge = offset(drive[-1].drawn, inward * drive[-1].width / 2)
     other = streets.edges.get(edge.opposite)
     if other is None:
-        roads.mark("line", offset(drive[-1].drawn, inward * (drive[-1].width / 2 - 0.15)), paint.line_m,
-                   "yellow" if paint.centre == "yellow" else "white")  # fmt: skip
+        roads.mark(
+            "line",
+            offset(drive[-1].drawn, inward * (drive[-1].width / 2 - 0.15)),
+            paint.line_m,
+            "yellow" if paint.centre == "yellow" else "white",
+        )
     elif edge.leads or not other.drive:
         _centre(roads, edge, inner_edge, cut)
     if stop is not None:
@@ -228,7 +241,7 @@ def _centre(roads: Roads, edge: Edge, line: Line, cut: float) -> None:
     elif kind == "solid":
         roads.mark("line", line, paint.line_m, paint.centre)
     elif kind == "dashes":
-        roads.mark("dashes", line, paint.line_m, paint.centre, f"{paint.dash_m:.1f}/{paint.gap_m:.1f}")
+        roads.mark("dashes", line, paint.line_m, paint.centre)
 
 
 def stop_line(streets: Streets, edge: Edge, back: float) -> Line:

@@ -1,4 +1,4 @@
-"""Counter-based randomness: every purpose of every scene has its own stream, so nothing depends on the order of calls."""
+"""Counter-based randomness: every purpose of every scene has its own stream, whatever the order of calls."""
 
 from __future__ import annotations
 

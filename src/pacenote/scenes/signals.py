@@ -1,13 +1,15 @@
 """Signal heads of a junction: where they hang, what they show, whom they concern.
 
-Roles: "ego" controls ego's own link; "other" is the same approach, another movement; "cross" another approach (or another
-lane of a toll plaza); "distractor" is no vehicle signal of ego's way (pedestrian heads).
+Roles: "ego" controls ego's own link; "other" is the same approach, another movement; "cross" another approach (or
+another lane of a toll plaza); "distractor" is no vehicle signal of ego's way (pedestrian heads).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import shapely
@@ -21,6 +23,10 @@ from pacenote.scenes.streets import Crossing, Edge, Link, Streets
 from pacenote.scenes.traffic import Traffic
 
 FIRST_SIGNAL = 20000
+Mount = Literal["pole", "mast", "wire", "roof"]
+Layout = Literal["vertical", "horizontal", "single"]
+Housing = Literal["black", "yellow", "grey"]
+Add = Callable[["Group", Line, float, Line, Mount, Layout], None]
 
 
 @dataclass(frozen=True)
@@ -29,9 +35,9 @@ class SignalStyle:
 
     primary: str  # far_mast, far_pole, near_pole, near_mast, wire
     second: str  # "", near_pole or far_pole
-    layout: str
+    layout: Layout
     lens_m: float
-    housing: str
+    housing: Housing
     backplate: bool
     height_m: float  # of heads over the road
     low_m: float  # of heads on poles
@@ -104,7 +110,9 @@ class Approach:
         self.stop_m = stop_m
         asphalt = streets.junctions[edge.end].asphalt
         ray = LineString([self.middle - self.u * 1.0, self.middle + self.u * 60.0]).intersection(asphalt)
-        self.depth = max((float((np.array(p) - self.middle) @ self.u) for p in shapely.get_coordinates(ray)), default=12.0)
+        self.depth = max(
+            (float((np.array(p) - self.middle) @ self.u) for p in shapely.get_coordinates(ray)), default=12.0
+        )
         self.depth = min(max(self.depth, 6.0), 45.0)
         self.far_kerb = self._far_kerb()
 
@@ -127,18 +135,34 @@ class Approach:
         return start + self.k * 9.0
 
 
+def _head(
+    spot: Line,
+    z: float,
+    yaw: float,
+    state: LightState,
+    role: Role,
+    style: SignalStyle,
+    mount: Mount,
+    foot: Line,
+    layout: Layout,
+) -> Signal:
+    """One head without a movement; its ids are still 0."""
+    x, y = float(spot[0]), float(spot[1])
+    at_foot = (float(foot[0]), float(foot[1]))
+    return Signal(
+        0, 0, x, y, z, yaw, state, role=role, lens_m=style.lens_m, layout=layout, mount=mount, foot=at_foot,
+        housing=style.housing, backplate=style.backplate,
+    )  # fmt: skip
+
+
 def heads(approach: Approach, found: list[Group], style: SignalStyle, rng: np.random.Generator) -> list[Signal]:
     """The heads of one approach, ids still 0."""
     made: list[Signal] = []
 
-    def add(group: Group, spot: Line, z: float, foot: Line, mount: str, layout: str) -> None:
+    def add(group: Group, spot: Line, z: float, foot: Line, mount: Mount, layout: Layout) -> None:
         lean = approach.yaw + math.pi + float(rng.normal(0, 0.05))
-        made.append(
-            Signal(
-                0, 0, float(spot[0]), float(spot[1]), z, lean, group.state, group.movement, "junction", group.role,
-                style.lens_m, layout, group.arrow, mount, (float(foot[0]), float(foot[1])), style.housing, style.backplate,  # type: ignore[arg-type]
-            )
-        )  # fmt: skip
+        head = _head(spot, z, lean, group.state, group.role, style, mount, foot, layout)
+        made.append(replace(head, movement=group.movement, arrow=group.arrow))
 
     near_foot = approach.foot(approach.kerb - approach.u * approach.stop_m + approach.u * uniform(rng, 0.2, 1.5))
     far_foot = approach.foot(approach.far_kerb)
@@ -153,14 +177,18 @@ def heads(approach: Approach, found: list[Group], style: SignalStyle, rng: np.ra
             ahead = {"far_mast": approach.depth + 1.0, "near_mast": 1.2, "wire": approach.depth * 0.6}[which]
             foot = near_foot if which == "near_mast" else far_foot
             for group in found:
-                lanes = group.lanes if len(found) > 1 or chance(rng, 0.4) else group.lanes[:: max(1, len(group.lanes) - 1)]
+                lanes = (
+                    group.lanes if len(found) > 1 or chance(rng, 0.4) else group.lanes[:: max(1, len(group.lanes) - 1)]
+                )
                 for lane in lanes:
-                    spot = approach.lane_ends[lane] + approach.u * (ahead - (approach.stop_m if which == "near_mast" else 0))
+                    spot = approach.lane_ends[lane] + approach.u * (
+                        ahead - (approach.stop_m if which == "near_mast" else 0)
+                    )
                     if which == "wire":
                         foot = _wire_foot(approach, spot)
                     if len(found) > 1 and sum(lane in other.lanes for other in found) > 1:
                         spot = spot + approach.k * (0.6 if group.movement != "left" else -0.6) * approach.streets.kerb
-                    mount = "wire" if which == "wire" else "mast"
+                    mount: Mount = "wire" if which == "wire" else "mast"
                     add(group, spot, style.height_m, foot, mount, style.layout)
     return made
 
@@ -175,16 +203,26 @@ def _wire_foot(approach: Approach, spot: Line) -> Line:
     return np.asarray(spot + approach.k * 16.0)
 
 
-def _stack(add, found: list[Group], foot: Line, z: float, inward: Line) -> None:  # type: ignore[no-untyped-def]
+def _stack(add: Add, found: list[Group], foot: Line, z: float, inward: Line) -> None:
     """Heads side by side on one pole."""
-    for k, group in enumerate(sorted(found, key=lambda g: {"left": 0, "straight": 1, "any": 1, "right": 2}[g.movement])):
+    for k, group in enumerate(
+        sorted(found, key=lambda g: {"left": 0, "straight": 1, "any": 1, "right": 2}[g.movement])
+    ):
         add(group, foot + inward * (0.25 + 0.45 * (len(found) - 1 - k)), z, foot, "pole", "vertical")
 
 
 def junction_signals(
-    streets: Streets, traffic: Traffic, time: float, ego: Edge, link: Link, states: dict[str, LightState],
-    style: SignalStyle, rng: np.random.Generator, stops: dict[str, float], zebras: frozenset[str],
-) -> list[Signal]:  # fmt: skip
+    streets: Streets,
+    traffic: Traffic,
+    time: float,
+    ego: Edge,
+    link: Link,
+    states: dict[str, LightState],
+    style: SignalStyle,
+    rng: np.random.Generator,
+    stops: dict[str, float],
+    zebras: frozenset[str],
+) -> list[Signal]:
     """All heads of ego's junction: its own approach first, then the others, then pedestrian heads."""
     balls = chance(rng, 0.4)
     made = heads(Approach(streets, ego, stops[ego.id]), groups(ego, states, link, balls), style, rng)
@@ -194,7 +232,9 @@ def junction_signals(
             theirs = approach_states(traffic, edge, time)
             if off:
                 theirs = dict.fromkeys(theirs, "off")
-            made += heads(Approach(streets, edge, stops.get(edge.id, 0.6)), groups(edge, theirs, None, balls), style, rng)
+            made += heads(
+                Approach(streets, edge, stops.get(edge.id, 0.6)), groups(edge, theirs, None, balls), style, rng
+            )
     for crossing in streets.crossings:
         if crossing.junction == ego.end and crossing.id in zebras:
             made += pedestrian_heads(crossing, "off" if off else choice(rng, ("red", "red", "green")), rng)
@@ -210,47 +250,78 @@ def pedestrian_heads(crossing: Crossing, state: LightState, rng: np.random.Gener
     for spot, towards in ((a - out * 0.6 + side, 1.0), (b + out * 0.6 + side, -1.0)):
         yaw = math.atan2(out[1] * towards, out[0] * towards)
         made.append(
-            Signal(0, 0, float(spot[0]), float(spot[1]), uniform(rng, 2.1, 2.6), yaw, state, "any", "junction", "distractor",
-                   0.2, "vertical", False, "pole", (float(spot[0]), float(spot[1])), "black", False)
-        )  # fmt: skip
+            Signal(
+                0,
+                0,
+                float(spot[0]),
+                float(spot[1]),
+                uniform(rng, 2.1, 2.6),
+                yaw,
+                state,
+                "any",
+                "junction",
+                "distractor",
+                0.2,
+                "vertical",
+                False,
+                "pole",
+                (float(spot[0]), float(spot[1])),
+                "black",
+                False,
+            )
+        )
     return made
 
 
 def midblock_signals(
-    stop: Line, zebra_m: float, yaw: float, kerb: Line, centre: Line, facing_kerb: Line, state: LightState,
-    style: SignalStyle, rng: np.random.Generator,
-) -> list[Signal]:  # fmt: skip
+    zebra_m: float,
+    yaw: float,
+    kerb: Line,
+    centre: Line,
+    facing_kerb: Line,
+    state: LightState,
+    style: SignalStyle,
+    rng: np.random.Generator,
+) -> list[Signal]:
     """Heads of a signal between junctions: by the stop line, on an arm over it, or beyond the crossing; both ways."""
     u = direction(yaw)
     towards_kerb = (kerb - centre) / max(float(np.hypot(*(kerb - centre))), 1e-6)
     ahead = 0.8 if style.primary.startswith("near") else zebra_m + uniform(rng, 1.5, 6.0)
     over = style.primary.endswith("mast") or style.primary == "wire"
     made: list[Signal] = []
-    for sign, start, role in ((1.0, kerb, "ego"), (-1.0, facing_kerb, "cross")):
+    ways: tuple[tuple[float, Line, Role], ...] = ((1.0, kerb, "ego"), (-1.0, facing_kerb, "cross"))
+    for sign, start, role in ways:
         face = yaw + math.pi if sign > 0 else yaw
         origin = start + u * (ahead if sign > 0 else zebra_m - ahead)
         foot = origin + towards_kerb * sign * uniform(rng, 0.7, 1.3)
-        spots = [(foot - towards_kerb * sign * 0.25, style.low_m, "pole", "vertical")]
+        spots: list[tuple[Line, float, Mount, Layout]] = [
+            (foot - towards_kerb * sign * 0.25, style.low_m, "pole", "vertical")
+        ]
         if over:
             reach = float(np.hypot(*(kerb - centre)))
-            arm = [(foot - towards_kerb * sign * (reach * f + 0.5), style.height_m, "mast", style.layout) for f in (0.35, 0.75)]
+            arm: list[tuple[Line, float, Mount, Layout]] = [
+                (foot - towards_kerb * sign * (reach * f + 0.5), style.height_m, "mast", style.layout)
+                for f in (0.35, 0.75)
+            ]
             spots = arm[: 1 + chance(rng, 0.6)] + (spots if chance(rng, 0.4) else [])
         for spot, z, mount, layout in spots:
-            made.append(
-                Signal(0, 0, float(spot[0]), float(spot[1]), z, face + float(rng.normal(0, 0.05)), state, "any", "junction",
-                       role, style.lens_m, layout, False, mount, (float(foot[0]), float(foot[1])), style.housing,  # type: ignore[arg-type]
-                       style.backplate)
-            )  # fmt: skip
-    del stop
+            turned = face + float(rng.normal(0, 0.05))
+            made.append(_head(spot, z, turned, state, role, style, mount, foot, layout))
     return made
 
 
 def numbered(made: list[Signal]) -> tuple[Signal, ...]:
     """The same heads with their ids: housing 20000, lens 20001, the next 20002, ..."""
-    from dataclasses import replace
-
     return tuple(
-        replace(s, id=FIRST_SIGNAL + 2 * k, lens_id=FIRST_SIGNAL + 2 * k + 1, x=round(s.x, 3), y=round(s.y, 3),
-                z=round(s.z, 3), yaw=round(s.yaw, 4), foot=(round(s.foot[0], 3), round(s.foot[1], 3)))
+        replace(
+            s,
+            id=FIRST_SIGNAL + 2 * k,
+            lens_id=FIRST_SIGNAL + 2 * k + 1,
+            x=round(s.x, 3),
+            y=round(s.y, 3),
+            z=round(s.z, 3),
+            yaw=round(s.yaw, 4),
+            foot=(round(s.foot[0], 3), round(s.foot[1], 3)),
+        )
         for k, s in enumerate(made)
-    )  # fmt: skip
+    )

@@ -19,7 +19,7 @@ FIRST_NUMBER = 1300
 
 
 def limit_sign(draft: Draft, limit: int, until_m: float, rng: np.random.Generator) -> tuple[int, ...]:
-    """A sign whose plate fills 18 to 42 pixels, before `until_m` ahead; its id, or nothing where none can stand in view."""
+    """A sign whose plate fills 18 to 42 pixels, nearer than `until_m`; its id, or nothing where none can be seen."""
     camera = draft.camera
     focal = draft.wish.focal(camera.width)
     for _ in range(8):
@@ -37,8 +37,17 @@ def limit_sign(draft: Draft, limit: int, until_m: float, rng: np.random.Generato
             column, row, _depth = pixel(camera, px, py, high - PLATE_M / 2)
             shape = box(px, py, yaw, 0.3, 0.5)
             if 25 < column < camera.width - 25 and 15 < row < camera.height - 15 and draft.free(shape, 0.1):
-                sign = draft.add("sign", "speed_sign", px, py, yaw + math.pi + float(rng.normal(0, 0.06)), (0.12, PLATE_M, high),
-                                 text=str(limit), style=seed32(rng) % 1000, on_road=False)  # fmt: skip
+                sign = draft.add(
+                    "sign",
+                    "speed_sign",
+                    px,
+                    py,
+                    yaw + math.pi + float(rng.normal(0, 0.06)),
+                    (0.12, PLATE_M, high),
+                    text=str(limit),
+                    style=seed32(rng) % 1000,
+                    on_road=False,
+                )
                 return (sign.id,)
             break
     return ()

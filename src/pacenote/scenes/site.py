@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pacenote.scenes.camera import lens_px, mount
-from pacenote.scenes.geometry import Line, at, direction, left_of, length
+from pacenote.scenes.geometry import Line, at, left_of, length
 from pacenote.scenes.moment import Moment
 from pacenote.scenes.recipe import SceneRecipe
 from pacenote.scenes.roads import own_crossings, stop_back, zebra_across
@@ -57,8 +57,16 @@ def wanted_px(recipe: SceneRecipe, wish: Wish, arrows: bool) -> float:
     return max(wish.lens_px, least)
 
 
-def back_off(recipe: SceneRecipe, wish: Wish, moment: Moment, heads: list[Signal], stop_at: float, farthest: float,
-             rng: np.random.Generator, nearest: float = 2.6) -> tuple[Camera, float] | None:  # fmt: skip
+def back_off(
+    recipe: SceneRecipe,
+    wish: Wish,
+    moment: Moment,
+    heads: list[Signal],
+    stop_at: float,
+    farthest: float,
+    rng: np.random.Generator,
+    nearest: float = 2.6,
+) -> tuple[Camera, float] | None:
     """A camera whose largest own lens has about the wanted diameter, and its distance to the stop line.
 
     `stop_at`: the stop line along ego's lane. None where no distance brings a lens into the frame at a fitting size.
@@ -94,8 +102,9 @@ def _differ(heads: list[Signal]) -> bool:
     return any(s.role == "other" for s in heads)
 
 
-def junction_site(recipe: SceneRecipe, streets: Streets, traffic: Traffic, wish: Wish, moment: Moment,
-                  rng: np.random.Generator) -> Site | None:  # fmt: skip
+def junction_site(
+    recipe: SceneRecipe, streets: Streets, traffic: Traffic, wish: Wish, moment: Moment, rng: np.random.Generator
+) -> Site | None:
     """A site before a junction, with or without lights."""
     edge, lane, link = moment.edge, moment.lane, moment.link
     lit = wish.site == "signalised"
@@ -103,19 +112,31 @@ def junction_site(recipe: SceneRecipe, streets: Streets, traffic: Traffic, wish:
     real = own_crossings(streets, edge)
     width = uniform(rng, 3.0, 4.0)
     zebras = frozenset(c.id for c in streets.crossings) if marked else frozenset()
-    extra = {"own": zebra_across(streets, edge, length(edge.drive[0].shape) - 1.0 - width / 2, width)} if marked and not real else {}
+    extra = (
+        {"own": zebra_across(streets, edge, length(edge.drive[0].shape) - 1.0 - width / 2, width)}
+        if marked and not real
+        else {}
+    )
     all_stops = lit or chance(rng, 0.6)
     stops = {
-        e.id: stop_back(streets, e, marked) for e in streets.edges.values()
-        if e.drive and e.end in streets.junctions and streets.junctions[e.end].arms > 2 and any(k.links for k in e.drive)
+        e.id: stop_back(streets, e, marked)
+        for e in streets.edges.values()
+        if e.drive
+        and e.end in streets.junctions
+        and streets.junctions[e.end].arms > 2
+        and any(k.links for k in e.drive)
         and (all_stops or streets.signalised(e.end))
-    }  # fmt: skip
+    }
     back = stop_back(streets, edge, marked)
     stop_at = length(lane.shape) - back
     signals: list[Signal] = []
-    if lit:
-        style = draw_style(rng, near=wanted_px(recipe, wish, moment.differ) * 24 / 300 > uniform(rng, 0.45, 1.3), large=moment.differ)
-        signals = junction_signals(streets, traffic, moment.time, edge, link, moment.states, style, rng, stops | {edge.id: back}, zebras)
+    if lit and link is not None:
+        style = draw_style(
+            rng, near=wanted_px(recipe, wish, moment.differ) * 24 / 300 > uniform(rng, 0.45, 1.3), large=moment.differ
+        )
+        signals = junction_signals(
+            streets, traffic, moment.time, edge, link, moment.states, style, rng, stops | {edge.id: back}, zebras
+        )
         small = wish.lens_px < recipe.lights.lens_px[0]
         found = back_off(recipe, wish, moment, signals, stop_at, 78.0 if small else NEAR_M, rng)
         if found is None:
@@ -130,11 +151,24 @@ def junction_site(recipe: SceneRecipe, streets: Streets, traffic: Traffic, wish:
     route = route_line(streets, lane, link)
     onward = streets.lanes[link.to].edge if link else ""
     own = [c.id for c in real] + [c.id for c in streets.crossings if c.junction == edge.end and onward in c.edges]
-    return Site(moment, camera, route, lane.lead + stop_at - stop_m, stop_m, tuple(signals), stops, zebras, extra,
-                tuple(dict.fromkeys([*(own if marked else []), *extra])), width)  # fmt: skip
+    return Site(
+        moment,
+        camera,
+        route,
+        lane.lead + stop_at - stop_m,
+        stop_m,
+        tuple(signals),
+        stops,
+        zebras,
+        extra,
+        tuple(dict.fromkeys([*(own if marked else []), *extra])),
+        width,
+    )
 
 
-def street_site(recipe: SceneRecipe, streets: Streets, wish: Wish, moment: Moment, rng: np.random.Generator) -> Site | None:
+def street_site(
+    recipe: SceneRecipe, streets: Streets, wish: Wish, moment: Moment, rng: np.random.Generator
+) -> Site | None:
     """A site along a street: open road, a marked crossing, or a signal between junctions."""
     edge, lane = moment.edge, moment.lane
     width = uniform(rng, 3.0, 5.0)
@@ -152,10 +186,8 @@ def street_site(recipe: SceneRecipe, streets: Streets, wish: Wish, moment: Momen
     if lit:
         style = draw_style(rng)
         kerb, centre, facing = _kerbs(streets, edge, along_first)
-        u = direction(yaw)
         zebra_m = width + 2.4 if wish.crossing else uniform(rng, 1.0, 3.0)
-        signals = midblock_signals(np.array([kerb, centre]), zebra_m, yaw, kerb, centre, facing, wish.light, style, rng)  # type: ignore[arg-type]
-        del u
+        signals = midblock_signals(zebra_m, yaw, kerb, centre, facing, wish.light, style, rng)  # type: ignore[arg-type]
         found = back_off(recipe, wish, moment, signals, moment.reach, 78.0, rng)
         if found is None:
             return None
@@ -193,7 +225,9 @@ def _kerbs(streets: Streets, edge, along: float) -> tuple[Line, Line, Line]:  # 
     return kerb, centre, facing
 
 
-def toll_site(recipe: SceneRecipe, streets: Streets, wish: Wish, moment: Moment, rng: np.random.Generator) -> Site | None:
+def toll_site(
+    recipe: SceneRecipe, streets: Streets, wish: Wish, moment: Moment, rng: np.random.Generator
+) -> Site | None:
     """A site before the booths of a toll plaza."""
     edge, lane = moment.edge, moment.lane
     plaza = draw_plaza(edge, length(lane.shape) - BOOTH_BACK_M, wish.light != "none", rng)
@@ -212,8 +246,9 @@ def toll_site(recipe: SceneRecipe, streets: Streets, wish: Wish, moment: Moment,
     return Site(moment, camera, route, lane.lead + stop_at - away, away, tuple(signals), {}, plaza=plaza)
 
 
-def make_site(recipe: SceneRecipe, streets: Streets, traffic: Traffic, wish: Wish, moment: Moment,
-              rng: np.random.Generator) -> Site | None:  # fmt: skip
+def make_site(
+    recipe: SceneRecipe, streets: Streets, traffic: Traffic, wish: Wish, moment: Moment, rng: np.random.Generator
+) -> Site | None:
     """The site of a moment, None where the wish cannot be seen from there."""
     if wish.site == "toll":
         return toll_site(recipe, streets, wish, moment, rng)

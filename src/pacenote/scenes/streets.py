@@ -1,4 +1,4 @@
-"""A loaded road network: the lanes, links, junctions and crossings of a `.net.xml`, as plain data for the other modules."""
+"""A loaded road network: the lanes, links, junctions and crossings of a `.net.xml`, as plain data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import shapely
-from shapely.geometry import LineString, Polygon
+from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import unary_union
 
@@ -53,7 +53,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Edge:
-    """One direction of a street, or a piece of it where turn lanes begin; `lanes` from the kerb (index 0) to the centre.
+    """One direction of a street, or a piece of it where turn lanes begin; `lanes` from the kerb (index 0) inwards.
 
     `start`, `end`: nodes of this piece; `first`, `last`: of the whole street. `remaining`: metres of street after this
     piece. `leads`: this direction draws what both share. `opposite`: the facing piece, "" on a one-way road."""
@@ -114,8 +114,6 @@ class Streets:
     phases: dict[str, tuple[tuple[float, str], ...]]
     road: BaseGeometry
     paved: BaseGeometry
-    bounds: tuple[float, float, float, float]
-    held: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def kerb(self) -> float:
@@ -147,6 +145,7 @@ def _road_class(kind: str, limit_kmh: float, lanes: int) -> RoadClass:
 
 def _band(edge_lanes: list[Lane], drawn: bool = True) -> Polygon:
     """The ground that neighbouring lanes cover."""
+
     def line(lane: Lane, sign: float) -> Line:
         return offset(lane.drawn if drawn else lane.shape, sign * lane.width / 2)
 
@@ -180,13 +179,17 @@ def load_streets(path: Path) -> Streets:
 
     try:
         net = sumolib.net.readNet(str(path), withInternal=True, withPrograms=True)
-    except Exception as error:  # sumolib raises whatever its XML parser does
+    except Exception as error:  # noqa: BLE001 - sumolib raises whatever its XML parser does
         raise InputError(f"{path}: not a SUMO network ({error}); make it with netconvert") from None
     head = path.open(encoding="utf-8", errors="replace").read(200000)
     left_hand = 'lefthand="true"' in head
     raw = [e for e in net.getEdges() if e.getFunction() == "" and not e.getID().startswith(":")]
-    inner = {lane.getID(): np.array(lane.getShape(), float)[:, :2]
-             for e in net.getEdges() if e.getFunction() == "internal" for lane in e.getLanes()}  # fmt: skip
+    inner = {
+        lane.getID(): np.array(lane.getShape(), float)[:, :2]
+        for e in net.getEdges()
+        if e.getFunction() == "internal"
+        for lane in e.getLanes()
+    }
     ends = _street_ends(raw)
     neighbours: dict[str, set[str]] = {}
     for a, b, _ in ends.values():
@@ -213,17 +216,31 @@ def load_streets(path: Path) -> Streets:
                     onward = [o.getViaLaneID() for o in net.getLane(via).getOutgoing()]
                     via = onward[0] if onward else ""
                 if movement is not None and c.getToLane().allows("passenger"):
-                    links.append(Link(c.getToLane().getID(), tuple(chain), movement, c.getTLSID() or "", c.getTLLinkIndex()))
+                    links.append(
+                        Link(c.getToLane().getID(), tuple(chain), movement, c.getTLSID() or "", c.getTLLinkIndex())
+                    )
             drawn = _prolong(shape, before, after)
             lead = BEYOND_M if before else 0.0
-            one = Lane(lane.getID(), e.getID(), _lane_kind(lane, road_class), shape, drawn, lane.getWidth(), tuple(links), drawn, lead)
+            one = Lane(
+                lane.getID(),
+                e.getID(),
+                _lane_kind(lane, road_class),
+                shape,
+                drawn,
+                lane.getWidth(),
+                tuple(links),
+                drawn,
+                lead,
+            )
             made.append(one)
             lanes[one.id] = one
         back = [o for o in raw if ends[o.getID()][:2] == (last, first)]
         middle = np.array(at(made[-1].shape, length(made[-1].shape) / 2)[:2])
         facing = min(back, key=lambda o: (round(_apart(o, middle), 1), o.getID())).getID() if back else ""
         leads = not back or first < last
-        edges[e.getID()] = Edge(e.getID(), start, end, first, last, remaining, leads, road_class, limit, tuple(made), facing)
+        edges[e.getID()] = Edge(
+            e.getID(), start, end, first, last, remaining, leads, road_class, limit, tuple(made), facing
+        )
     _join_split(edges, lanes)
     if not any(lane.kind == "drive" for lane in lanes.values()):
         raise InputError(f"{path}: the network has no lane for cars; import a map with streets")
@@ -233,7 +250,15 @@ def load_streets(path: Path) -> Streets:
         if e.getFunction() == "crossing":
             lane = e.getLane(0)
             axis = np.array(lane.getShape(), float)[:, :2]
-            crossings.append(Crossing(e.getID(), axis, lane.getWidth(), tuple(e.getCrossingEdges()), node.getID() if node else _node(e.getID())))
+            crossings.append(
+                Crossing(
+                    e.getID(),
+                    axis,
+                    lane.getWidth(),
+                    tuple(e.getCrossingEdges()),
+                    node.getID() if node else _node(e.getID()),
+                )
+            )
         elif e.getFunction() == "walkingarea":
             ring = np.array(e.getLane(0).getShape(), float)[:, :2]
             if len(ring) > 3:
@@ -249,21 +274,38 @@ def load_streets(path: Path) -> Streets:
             x, y = node.getCoord()[:2]
             if parts and isinstance(parts[0], Polygon) and parts[0].area > 1:
                 junctions[node.getID()] = Junction(
-                    node.getID(), x, y, node.getType(), len(neighbours.get(node.getID(), "ab")), Polygon(parts[0].exterior)
+                    node.getID(),
+                    x,
+                    y,
+                    node.getType(),
+                    len(neighbours.get(node.getID(), "ab")),
+                    Polygon(parts[0].exterior),
                 )
     # per edge, neighbouring carriageway lanes as one band
-    bands = [_band([lane for lane in e.lanes if lane.kind != "sidewalk"]) for e in edges.values()
-             if any(lane.kind != "sidewalk" for lane in e.lanes)]  # fmt: skip
+    bands = [
+        _band([lane for lane in e.lanes if lane.kind != "sidewalk"])
+        for e in edges.values()
+        if any(lane.kind != "sidewalk" for lane in e.lanes)
+    ]
     road = unary_union([*bands, *(j.asphalt for j in junctions.values())])
     walks = [_band([lane]) for lane in lanes.values() if lane.kind == "sidewalk"]
     phases = {}
     for tls in net.getTrafficLights():
         program = next(iter(tls.getPrograms().values()))
         phases[tls.getID()] = tuple((float(p.duration), str(p.state)) for p in program.getPhases())
-    everything = np.vstack([lane.shape for lane in lanes.values()])
-    bounds = (*everything.min(0), *everything.max(0))
-    return Streets(path, left_hand, edges, lanes, inner, junctions, tuple(crossings), tuple(corners), phases,
-                   road, unary_union([road, *walks, *corners]), tuple(float(v) for v in bounds))  # type: ignore[arg-type] # fmt: skip
+    return Streets(
+        path,
+        left_hand,
+        edges,
+        lanes,
+        inner,
+        junctions,
+        tuple(crossings),
+        tuple(corners),
+        phases,
+        road,
+        unary_union([road, *walks, *corners]),
+    )
 
 
 def _apart(edge: Any, point: Line) -> float:
@@ -286,10 +328,12 @@ def _street_ends(raw: list[Any]) -> dict[str, tuple[str, str, float]]:
         out.setdefault(e.getFromNode().getID(), []).append(e)
         into.setdefault(e.getToNode().getID(), []).append(e)
     split = {
-        node for node in into
-        if len(into[node]) == 1 and len(out.get(node, [])) == 1
+        node
+        for node in into
+        if len(into[node]) == 1
+        and len(out.get(node, [])) == 1
         and _heading(into[node][0], -1) @ _heading(out[node][0], 0) > 0
-    }  # fmt: skip
+    }
     found = {}
     for e in raw:
         first, last, remaining, seen = e.getFromNode().getID(), e.getToNode().getID(), 0.0, {e.getID()}
@@ -329,7 +373,7 @@ def _node(crossing: str) -> str:
 
 
 def route_line(streets: Streets, lane: Lane, link: Link | None, more: int = 3) -> Line:
-    """The middle of ego's way: its lane, over the junction, and on for up to `more` further edges (straight on first)."""
+    """The middle of ego's way: its lane, over the junction, on for up to `more` further edges, straight if it can."""
     pieces = [lane.path]
     seen = {lane.edge}
     while link is not None:
@@ -338,12 +382,9 @@ def route_line(streets: Streets, lane: Lane, link: Link | None, more: int = 3) -
         seen.add(here.edge)
         more -= 1
         onward = [k for k in here.links if streets.lanes[k.to].edge not in seen]
-        link = next((k for k in onward if k.movement == "straight"), onward[0] if onward else None) if more > 0 else None
+        link = (
+            next((k for k in onward if k.movement == "straight"), onward[0] if onward else None) if more > 0 else None
+        )
     whole = np.vstack(pieces)
     keep = np.concatenate([[True], np.hypot(*np.diff(whole, axis=0).T) > 0.05])
     return whole[keep]
-
-
-def point_line(points: Line) -> LineString:
-    """A shapely line."""
-    return LineString(points)

@@ -30,9 +30,13 @@ def run(program: str, *arguments: str | Path, cwd: Path | None = None) -> None:
     if found is None:
         raise PacenoteError(f"{program} was not found in {home()}; run: pip install eclipse-sumo")
     done = subprocess.run(
-        [found, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, errors="replace",
+        [found, *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        errors="replace",
         env={**os.environ, "SUMO_HOME": str(home())},
-    )  # fmt: skip
+    )
     if done.returncode != 0:
         said = [line for line in (done.stderr + done.stdout).splitlines() if line.startswith("Error")]
         raise PacenoteError(f"{program} failed: {said[0] if said else f'exit code {done.returncode}'}")

@@ -11,6 +11,7 @@ from pacenote.scenes.draft import Draft
 from pacenote.scenes.geometry import at, box, direction, left_of, points
 from pacenote.scenes.scene import LightState, Signal, Surface
 from pacenote.scenes.seeds import choice, pick, seed32, uniform
+from pacenote.scenes.signals import Housing, Layout
 from pacenote.scenes.streets import Edge, Lane
 
 FIRST_ISLAND = 1400
@@ -26,31 +27,53 @@ class Plaza:
     roof_m: float
     roof_long: float
     lights: bool
-    layout: str
+    layout: Layout
     lens_m: float
 
 
 def draw_plaza(edge: Edge, booths_m: float, lights: bool, rng: np.random.Generator) -> Plaza:
     """A plaza's measures."""
-    return Plaza(edge, booths_m, uniform(rng, 5.6, 6.8), uniform(rng, 6.0, 12.0), lights,
-                 choice(rng, ("single", "vertical", "vertical")), 0.3)  # fmt: skip
+    return Plaza(
+        edge,
+        booths_m,
+        uniform(rng, 5.6, 6.8),
+        uniform(rng, 6.0, 12.0),
+        lights,
+        choice(rng, ("single", "vertical", "vertical")),
+        0.3,
+    )
 
 
 def plaza_signals(plaza: Plaza, mine: Lane, state: LightState, rng: np.random.Generator) -> list[Signal]:
     """A light under the roof's edge over each lane, ids still 0; those of the other lanes have the role "cross"."""
     made = []
-    style = choice(rng, ("black", "grey"))
+    housings: tuple[Housing, ...] = ("black", "grey")
+    style = choice(rng, housings)
     for lane in plaza.edge.drive:
         ego = lane.id == mine.id
         if ego and not plaza.lights:
             continue
         x, y, yaw = at(lane.shape, plaza.booths_m - plaza.roof_long / 2 - 0.3)
-        shown: LightState = state if ego else pick(rng, {"green": 0.6, "red": 0.4})  # type: ignore[assignment]
+        shown: LightState = state if ego else pick(rng, {"green": 0.6, "red": 0.4})
         if plaza.lights:
             made.append(
-                Signal(0, 0, x, y, plaza.roof_m - 1.0, yaw + math.pi, shown, "any", "toll", "ego" if ego else "cross",
-                       plaza.lens_m, plaza.layout, False, "roof", (x, y), style, False)  # type: ignore[arg-type]
-            )  # fmt: skip
+                Signal(
+                    0,
+                    0,
+                    x,
+                    y,
+                    plaza.roof_m - 1.0,
+                    yaw + math.pi,
+                    shown,
+                    place="toll",
+                    role="ego" if ego else "cross",
+                    lens_m=plaza.lens_m,
+                    layout=plaza.layout,
+                    mount="roof",
+                    foot=(x, y),
+                    housing=style,
+                )
+            )
     return made
 
 
@@ -72,14 +95,33 @@ def build_plaza(draft: Draft, plaza: Plaza, rng: np.random.Generator) -> list[Su
         islands.append(Surface("island", points(shape.exterior.coords[:-1]), 0.16, FIRST_ISLAND + k, seed32(rng)))
         draft.evict(shape, 0.1)
         draft.reserve(shape)
-        draft.add("static", "toll_booth", float(spot[0]), float(spot[1]), yaw + math.pi, (2.4, 1.4, 2.7), z=0.16, style=style,
-                  on_road=False, reserve=False)  # fmt: skip
+        draft.add(
+            "static",
+            "toll_booth",
+            float(spot[0]),
+            float(spot[1]),
+            yaw + math.pi,
+            (2.4, 1.4, 2.7),
+            z=0.16,
+            style=style,
+            on_road=False,
+            reserve=False,
+        )
     k = 0
     while k < len(lanes):  # a roof of two lanes at a time, so that its columns stand on the islands
         span = min(2, len(lanes) - k)
         middle = (spots[k][0] + spots[k + span][0]) / 2
         wide = float(np.hypot(*(spots[k + span][0] - spots[k][0])))
-        draft.add("static", "toll_roof", float(middle[0]), float(middle[1]), spots[k][1] + math.pi, (plaza.roof_long, wide, plaza.roof_m),
-                  style=style, on_road=False, reserve=False)  # fmt: skip
+        draft.add(
+            "static",
+            "toll_roof",
+            float(middle[0]),
+            float(middle[1]),
+            spots[k][1] + math.pi,
+            (plaza.roof_long, wide, plaza.roof_m),
+            style=style,
+            on_road=False,
+            reserve=False,
+        )
         k += span
     return islands

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -26,16 +27,32 @@ VERSION = 1
 WARM_UP_S = 70.0  # the first vehicles need time to spread
 TRIP_S = 70.0  # how long a trip roughly takes
 TYPES = ("car", "van", "truck", "bus", "motorcycle", "bicycle")
-CLASSES = {"car": "passenger", "van": "delivery", "truck": "truck", "bus": "bus", "motorcycle": "motorcycle",
-           "bicycle": "bicycle"}  # fmt: skip
+CLASSES = {
+    "car": "passenger",
+    "van": "delivery",
+    "truck": "truck",
+    "bus": "bus",
+    "motorcycle": "motorcycle",
+    "bicycle": "bicycle",
+}
 SHARES = {"car": 0.74, "van": 0.09, "truck": 0.06, "bus": 0.04, "motorcycle": 0.05, "bicycle": 0.02}
 # Length, width, height in metres. SUMO simulates these lengths, so queues look right.
 SIZES: dict[str, tuple[float, float, float]] = {
-    "car": (4.5, 1.8, 1.5), "van": (5.4, 2.0, 2.3), "truck": (8.5, 2.45, 3.4), "bus": (11.5, 2.5, 3.1),
-    "motorcycle": (2.1, 0.8, 1.4), "bicycle": (1.8, 0.6, 1.7),
-}  # fmt: skip
-MINE: dict[str, ThingKind] = {"car": "car", "van": "van", "truck": "truck", "bus": "bus", "motorcycle": "motorcycle",
-                              "bicycle": "bicycle"}  # fmt: skip
+    "car": (4.5, 1.8, 1.5),
+    "van": (5.4, 2.0, 2.3),
+    "truck": (8.5, 2.45, 3.4),
+    "bus": (11.5, 2.5, 3.1),
+    "motorcycle": (2.1, 0.8, 1.4),
+    "bicycle": (1.8, 0.6, 1.7),
+}
+MINE: dict[str, ThingKind] = {
+    "car": "car",
+    "van": "van",
+    "truck": "truck",
+    "bus": "bus",
+    "motorcycle": "motorcycle",
+    "bicycle": "bicycle",
+}
 
 
 @dataclass(frozen=True)
@@ -84,8 +101,14 @@ def simulate(recipe: SceneRecipe, number: int, streets: Streets, cache: Path, st
     spec = network_spec(recipe, number)
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([spec.seed, 3])))
     density = uniform(rng, *recipe.traffic.cars_per_km)
-    held = {"net": streets.path.name, "seed": spec.seed, "density": density, "seconds": recipe.traffic.seconds,
-            "step": step_s, "version": VERSION}  # fmt: skip
+    held = {
+        "net": streets.path.name,
+        "seed": spec.seed,
+        "density": density,
+        "seconds": recipe.traffic.seconds,
+        "step": step_s,
+        "version": VERSION,
+    }
     if spec.file:
         held["net"] = digest([spec.file, recipe.digest])
     path = cache / "traffic" / f"{digest(held)}.npz"
@@ -99,14 +122,17 @@ def simulate(recipe: SceneRecipe, number: int, streets: Streets, cache: Path, st
 @lru_cache(maxsize=3)
 def _load(path: Path) -> Traffic:
     with np.load(path) as held:
-        arrays = {key: held[key] for key in held.files}
-    text = {key: tuple(str(s) for s in arrays.pop(key)) for key in ("names", "kinds", "lanes", "tls")}
+        arrays: dict[str, Any] = {key: held[key] for key in held.files}
+    for key in ("names", "kinds", "lanes", "tls"):
+        arrays[key] = tuple(str(s) for s in arrays[key])
     table = arrays.pop("states")
-    states = {name: tuple(str(s) for s in table[k]) for k, name in enumerate(text.pop("tls"))}
-    return Traffic(**arrays, **text, states=states)
+    states = {name: tuple(str(s) for s in table[k]) for k, name in enumerate(arrays.pop("tls"))}
+    return Traffic(**arrays, states=states)
 
 
-def _routes(streets: Streets, spec: NetworkSpec, rng: np.random.Generator, density: float, end: float, path: Path) -> None:
+def _routes(
+    streets: Streets, spec: NetworkSpec, rng: np.random.Generator, density: float, end: float, path: Path
+) -> None:
     usable = [e for e in streets.edges.values() if e.drive]
     km = sum(length(lane.shape) for e in usable for lane in e.drive) / 1000
     arrivals = max(1, int(density * km / TRIP_S * end))
@@ -133,18 +159,49 @@ def _routes(streets: Streets, spec: NetworkSpec, rng: np.random.Generator, densi
     path.write_text("\n".join([*root, "</routes>"]), encoding="utf-8")
 
 
-def _run(streets: Streets, spec: NetworkSpec, rng: np.random.Generator, density: float, seconds: float, step_s: float,
-         folder: Path, out: Path) -> None:  # fmt: skip
+def _run(
+    streets: Streets,
+    spec: NetworkSpec,
+    rng: np.random.Generator,
+    density: float,
+    seconds: float,
+    step_s: float,
+    folder: Path,
+    out: Path,
+) -> None:
     end = WARM_UP_S + seconds
     _routes(streets, spec, rng, density, end, folder / "trips.rou.xml")
     events = "".join(f'<timedEvent type="SaveTLSStates" source={quoteattr(t)} dest="tls.xml"/>' for t in streets.phases)
     (folder / "add.xml").write_text(f"<additional>{events}</additional>", encoding="utf-8")
     sumo.run(
-        "sumo", "-n", streets.path.resolve(), "-r", "trips.rou.xml", "-a", "add.xml", "--fcd-output", "fcd.xml",
-        "--fcd-output.attributes", "x,y,angle,type,speed,lane", "--device.fcd.begin", str(WARM_UP_S),
-        "--step-length", str(step_s), "-e", str(end), "--seed", str(spec.seed), "--ignore-route-errors",
-        "--no-step-log", "--no-warnings", "--time-to-teleport", "120", "--precision", "3", cwd=folder,
-    )  # fmt: skip
+        "sumo",
+        "-n",
+        streets.path.resolve(),
+        "-r",
+        "trips.rou.xml",
+        "-a",
+        "add.xml",
+        "--fcd-output",
+        "fcd.xml",
+        "--fcd-output.attributes",
+        "x,y,angle,type,speed,lane",
+        "--device.fcd.begin",
+        str(WARM_UP_S),
+        "--step-length",
+        str(step_s),
+        "-e",
+        str(end),
+        "--seed",
+        str(spec.seed),
+        "--ignore-route-errors",
+        "--no-step-log",
+        "--no-warnings",
+        "--time-to-teleport",
+        "120",
+        "--precision",
+        "3",
+        cwd=folder,
+    )
     names: dict[str, int] = {}
     lanes: dict[str, int] = {}
     rows: list[tuple[float, ...]] = []
@@ -164,18 +221,29 @@ def _run(streets: Streets, spec: NetworkSpec, rng: np.random.Generator, density:
     times, tls, states = _states(folder / "tls.xml", list(streets.phases), WARM_UP_S)
     with out.open("wb") as handle:
         np.savez_compressed(
-            handle, times=table[:, 0], who=table[:, 1].astype(np.int32), kind=table[:, 2].astype(np.int16), x=table[:, 3],
-            y=table[:, 4], yaw=table[:, 5], speed=table[:, 6], lane=table[:, 7].astype(np.int32),
-            names=np.array(list(names) or [""]), kinds=np.array(TYPES), lanes=np.array(list(lanes) or [""]),
-            tls_times=times, tls=np.array(tls or [""])[: len(tls)], states=states,
-        )  # fmt: skip
+            handle,
+            times=table[:, 0],
+            who=table[:, 1].astype(np.int32),
+            kind=table[:, 2].astype(np.int16),
+            x=table[:, 3],
+            y=table[:, 4],
+            yaw=table[:, 5],
+            speed=table[:, 6],
+            lane=table[:, 7].astype(np.int32),
+            names=np.array(list(names) or [""]),
+            kinds=np.array(TYPES),
+            lanes=np.array(list(lanes) or [""]),
+            tls_times=times,
+            tls=np.array(tls or [""])[: len(tls)],
+            states=states,
+        )
 
 
 def _states(path: Path, tls: list[str], begin: float) -> tuple[NDArray[np.float64], list[str], NDArray[np.str_]]:
     if not tls or not path.is_file():
         return np.zeros(0), [], np.zeros((0, 0), dtype=str)
     seen: dict[str, dict[float, str]] = {name: {} for name in tls}
-    for found in re.finditer(r'<tlsState ([^>]*)/?>', path.read_text(encoding="utf-8")):
+    for found in re.finditer(r"<tlsState ([^>]*)/?>", path.read_text(encoding="utf-8")):
         held = dict(re.findall(r'(\w+)="([^"]*)"', found.group(1)))
         if float(held["time"]) >= begin and held["id"] in seen:
             seen[held["id"]][float(held["time"])] = held["state"]

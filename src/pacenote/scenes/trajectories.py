@@ -1,7 +1,8 @@
 """Trajectories of other simulators (CARLA, LimSim, ...) in place of SUMO's traffic.
 
 A CSV or Parquet file with the columns time (s), id, type, x, y (m, the middle of the vehicle, in the frame of the road
-network), heading (degrees counter-clockwise from +x) and optionally speed (m/s). `docs/scenes.md` says how to write one.
+network), heading (degrees counter-clockwise from +x) and optionally speed (m/s). `docs/scenes.md` says how to write
+one.
 """
 
 from __future__ import annotations
@@ -19,9 +20,24 @@ from pacenote.scenes.traffic import SIZES, TYPES, Traffic
 
 COLUMNS = ("time", "id", "type", "x", "y", "heading")
 # What other simulators call their actors; anything else that is not a person counts as a car.
-NAMES = {"truck": "truck", "trailer": "truck", "lorry": "truck", "bus": "bus", "van": "van", "delivery": "van", "sprinter": "van",
-         "motorcycle": "motorcycle", "harley": "motorcycle", "yamaha": "motorcycle", "kawasaki": "motorcycle", "vespa": "motorcycle",
-         "bicycle": "bicycle", "bike": "bicycle", "omafiets": "bicycle", "crossbike": "bicycle"}  # fmt: skip
+NAMES = {
+    "truck": "truck",
+    "trailer": "truck",
+    "lorry": "truck",
+    "bus": "bus",
+    "van": "van",
+    "delivery": "van",
+    "sprinter": "van",
+    "motorcycle": "motorcycle",
+    "harley": "motorcycle",
+    "yamaha": "motorcycle",
+    "kawasaki": "motorcycle",
+    "vespa": "motorcycle",
+    "bicycle": "bicycle",
+    "bike": "bicycle",
+    "omafiets": "bicycle",
+    "crossbike": "bicycle",
+}
 PEOPLE = ("walker", "pedestrian", "person")
 
 
@@ -35,11 +51,15 @@ def kind_of(name: str) -> str:
 
 def read_trajectories(path: Path, streets: Streets) -> Traffic:
     """Read a file as Traffic; signals follow the network's own programs. InputError names the file and the mend."""
-    return _read(path, streets.path, tuple(sorted(streets.phases.items())), path.stat().st_mtime if path.is_file() else 0.0)
+    return _read(
+        path, streets.path, tuple(sorted(streets.phases.items())), path.stat().st_mtime if path.is_file() else 0.0
+    )
 
 
 @lru_cache(maxsize=2)
-def _read(path: Path, _network: Path, phases: tuple[tuple[str, tuple[tuple[float, str], ...]], ...], _changed: float) -> Traffic:
+def _read(
+    path: Path, _network: Path, phases: tuple[tuple[str, tuple[tuple[float, str], ...]], ...], _changed: float
+) -> Traffic:
     table = _table(path)
     kinds = np.array([kind_of(str(name)) for name in table["type"]])
     keep = kinds != ""
@@ -60,11 +80,20 @@ def _read(path: Path, _network: Path, phases: tuple[tuple[str, tuple[tuple[float
     speed = np.where(np.isnan(speed), _speeds(time, who, x, y), speed)
     times = np.arange(math.floor(time.min()), math.ceil(time.max()) + 1.0, 1.0)
     return Traffic(
-        times=np.round(time[order], 3), who=who[order].astype(np.int32), kind=code[order],
-        x=(x + np.cos(yaw) * half)[order], y=(y + np.sin(yaw) * half)[order], yaw=yaw[order], speed=speed[order],
-        lane=np.zeros(len(order), dtype=np.int32), names=tuple(str(n) for n in names), kinds=TYPES, lanes=("",),
-        tls_times=times, states={tls: tuple(program_state(program, float(t)) for t in times) for tls, program in phases},
-    )  # fmt: skip
+        times=np.round(time[order], 3),
+        who=who[order].astype(np.int32),
+        kind=code[order],
+        x=(x + np.cos(yaw) * half)[order],
+        y=(y + np.sin(yaw) * half)[order],
+        yaw=yaw[order],
+        speed=speed[order],
+        lane=np.zeros(len(order), dtype=np.int32),
+        names=tuple(str(n) for n in names),
+        kinds=TYPES,
+        lanes=("",),
+        tls_times=times,
+        states={tls: tuple(program_state(program, float(t)) for t in times) for tls, program in phases},
+    )
 
 
 def program_state(program: tuple[tuple[float, str], ...], time: float) -> str:
@@ -78,7 +107,9 @@ def program_state(program: tuple[tuple[float, str], ...], time: float) -> str:
     return program[-1][1] if program else ""
 
 
-def _speeds(time: NDArray[np.float64], who: NDArray[np.intp], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+def _speeds(
+    time: NDArray[np.float64], who: NDArray[np.intp], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Speeds from positions, m/s."""
     speed = np.zeros(len(time))
     for number in np.unique(who):

@@ -35,7 +35,9 @@ def twin(scene: Scene, place: Place, wish: Wish, site: Site, compose: Compose) -
     return None
 
 
-def _light(scene: Scene, place: Place, wish: Wish, site: Site, compose: Compose, rng: np.random.Generator) -> tuple[Scene, str] | None:
+def _light(
+    scene: Scene, place: Place, wish: Wish, site: Site, compose: Compose, rng: np.random.Generator
+) -> tuple[Scene, str] | None:
     """Ego's own heads show another state."""
     own = [s for s in scene.signals if s.role == "ego"]
     if not own:
@@ -56,15 +58,21 @@ def _kind(scene: Scene, kind: str, wish: Wish, site: Site, compose: Compose) -> 
     return (made, f"{kind} added") if any(t.kind == kind and t.on_road for t in made.things) else None
 
 
-def _cone(scene: Scene, place: Place, wish: Wish, site: Site, compose: Compose, rng: np.random.Generator) -> tuple[Scene, str] | None:
+def _cone(
+    scene: Scene, place: Place, wish: Wish, site: Site, compose: Compose, rng: np.random.Generator
+) -> tuple[Scene, str] | None:
     return _kind(scene, "cone", wish, site, compose)
 
 
-def _pedestrian(scene: Scene, place: Place, wish: Wish, site: Site, compose: Compose, rng: np.random.Generator) -> tuple[Scene, str] | None:
+def _pedestrian(
+    scene: Scene, place: Place, wish: Wish, site: Site, compose: Compose, rng: np.random.Generator
+) -> tuple[Scene, str] | None:
     return _kind(scene, "pedestrian", wish, site, compose)
 
 
-def _zebra(scene: Scene, place: Place, wish: Wish, site: Site, compose: Compose, rng: np.random.Generator) -> tuple[Scene, str] | None:
+def _zebra(
+    scene: Scene, place: Place, wish: Wish, site: Site, compose: Compose, rng: np.random.Generator
+) -> tuple[Scene, str] | None:
     """All marked crossings of the site vanish, or are painted where people may cross."""
     streets, moment = place.streets, site.moment
     if scene.facts.crossing_ids:

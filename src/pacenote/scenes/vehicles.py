@@ -49,11 +49,22 @@ def moving(recipe: SceneRecipe, traffic: Traffic, time: float, sight: Sight, whe
             state.append("oncoming")
         made.append(
             Thing(
-                FIRST_ID["traffic"] + who, MINE[kind], round(float(middle[0]), 3), round(float(middle[1]), 3),
-                round(turn(yaw), 4), round(size[0], 2), round(size[1], 2), round(size[2], 2), 0.0, paint(rng),
-                seed32(rng) % 1000, tuple(state), "", True,
+                FIRST_ID["traffic"] + who,
+                MINE[kind],
+                round(float(middle[0]), 3),
+                round(float(middle[1]), 3),
+                round(turn(yaw), 4),
+                round(size[0], 2),
+                round(size[1], 2),
+                round(size[2], 2),
+                0.0,
+                paint(rng),
+                seed32(rng) % 1000,
+                tuple(state),
+                "",
+                True,
             )
-        )  # fmt: skip
+        )
     return made
 
 
@@ -92,7 +103,9 @@ def occluder(draft: Draft, rng: np.random.Generator) -> None:
         dx, dy = left_of(yaw) * sign * 3.4
         if draft.on_road(x + float(dx), y + float(dy)):
             oncoming = sign * draft.streets.kerb > 0 and len({lane.edge for lane in draft.streets.lanes.values()}) > 1
-            if _extra(draft, choice(rng, SPACES), x + float(dx), y + float(dy), yaw + (math.pi if oncoming else 0), rng):
+            if _extra(
+                draft, choice(rng, SPACES), x + float(dx), y + float(dy), yaw + (math.pi if oncoming else 0), rng
+            ):
                 return
 
 
@@ -126,8 +139,23 @@ def parked(draft: Draft, streets: Streets, share: float, rng: np.random.Generato
             shift, colour = float(rng.normal(0, 0.08)), paint(rng) if use else (0.5, 0.5, 0.5)
             if use and draft.sight.sees(x, y, 2.5, 110.0):
                 side = left_of(yaw) * shift
-                x, y, yaw = x + float(side[0]), y + float(side[1]), yaw + float(rng.normal(0, 0.02)) + (math.pi if flip else 0)
+                x, y, yaw = (
+                    x + float(side[0]),
+                    y + float(side[1]),
+                    yaw + float(rng.normal(0, 0.02)) + (math.pi if flip else 0),
+                )
                 shape = box(x, y, yaw, size[0], size[1])
                 if draft.free(shape, 0.15) and not shape.intersects(box(*ego_box(draft.camera))):
-                    draft.add("static", MINE[kind], x, y, yaw, size, colour=colour, style=style, state=("parked",), on_road=True)
+                    draft.add(
+                        "static",
+                        MINE[kind],
+                        x,
+                        y,
+                        yaw,
+                        size,
+                        colour=colour,
+                        style=style,
+                        state=("parked",),
+                        on_road=True,
+                    )
             s += step

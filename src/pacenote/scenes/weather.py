@@ -24,7 +24,9 @@ def environment(wish: Wish, rng: np.random.Generator) -> Environment:
         "fog": math.exp(uniform(rng, math.log(60), math.log(350))),
         "snow": math.exp(uniform(rng, math.log(250), math.log(3000))),
     }[weather]
-    wetness = {"rain": uniform(rng, 0.5, 1.0), "snow": uniform(rng, 0.1, 0.6), "fog": uniform(rng, 0.0, 0.4)}.get(weather, 0.0)
+    wetness = {"rain": uniform(rng, 0.5, 1.0), "snow": uniform(rng, 0.1, 0.6), "fog": uniform(rng, 0.0, 0.4)}.get(
+        weather, 0.0
+    )
     if weather == "overcast" and chance(rng, 0.25):
         wetness = uniform(rng, 0.2, 0.7)  # it has just rained
     cover = uniform(rng, 0.2, 0.9) if weather == "snow" else 0.0

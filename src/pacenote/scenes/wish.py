@@ -14,7 +14,7 @@ from pacenote.scenes.seeds import chance, pick, stream, uniform
 
 @dataclass(frozen=True)
 class Wish:
-    """One scene's request. `light`: state of ego's own light or "none"; `lens_px`: diameter wanted in the stored frame."""
+    """One scene's request. `light`: state of ego's own light or "none"; `lens_px`: diameter wanted in the frame."""
 
     site: str  # signalised, unsignalised, midblock, plain, toll
     light: str
@@ -51,7 +51,11 @@ def draw_wish(recipe: SceneRecipe, index: int, kind: str, attempt: int = 0) -> W
     rng = stream(recipe.digest, index, "wish")
     site = "toll" if kind == "toll" else "plain" if kind == "motorway" else pick(rng, recipe.sites)
     state = pick(rng, recipe.lights.states)
-    lit = {"signalised": True, "toll": chance(rng, recipe.lights.toll), "midblock": chance(rng, recipe.lights.midblock_signal)}
+    lit = {
+        "signalised": True,
+        "toll": chance(rng, recipe.lights.toll),
+        "midblock": chance(rng, recipe.lights.midblock_signal),
+    }
     crossing = chance(rng, recipe.crossing.get(site, 0.0)) if kind not in ("toll", "motorway") else False
     obstacles = tuple(name for name in sorted(recipe.obstacles) if chance(rng, recipe.obstacles[name]))
     weather, time = pick(rng, recipe.weather), pick(rng, recipe.time)
