@@ -74,7 +74,7 @@ class Gates:
             "debris": 8.0,
             "pedestrian": 18.0,
             "animal": 14.0,
-            "crash": 16.0,
+            "crash": 24.0,
         }
     )
     area_px: Mapping[str, int] = field(
@@ -85,7 +85,7 @@ class Gates:
             "debris": 60,
             "pedestrian": 70,
             "animal": 100,
-            "crash": 200,
+            "crash": 400,
         }
     )
     kerb_m: float = 0.7  # a pedestrian this close to the carriageway may be about to step on it
