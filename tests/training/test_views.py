@@ -46,9 +46,7 @@ def test_small_views_show_something_of_interest(drawn: Any) -> None:
     i = lit(drawn)
     shown = 0
     for k in range(40):
-        seen = view(
-            drawn.images[i], drawn.maps[i], drawn.records[i], np.random.default_rng(k), Strength(), (224, 168)
-        )
+        seen = view(drawn.images[i], drawn.maps[i], drawn.records[i], np.random.default_rng(k), Strength(), (224, 168))
         assert seen.image.shape == (168, 224, 3)
         shown += bool(seen.record.objects)
     assert shown > 24

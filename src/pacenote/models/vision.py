@@ -37,6 +37,13 @@ class _Layout:
 @functools.lru_cache(maxsize=64)
 def _layout(grid: Grid, merge: int, window: int, patch: int) -> _Layout:
     import torch
+
+    with torch.inference_mode(False):  # what is kept must serve training too
+        return _lay_out(grid, merge, window, patch)
+
+
+def _lay_out(grid: Grid, merge: int, window: int, patch: int) -> _Layout:
+    import torch
     from transformers.vision_utils import get_vision_position_ids, get_vision_window_index
 
     thw = torch.tensor([grid])

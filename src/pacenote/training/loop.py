@@ -12,6 +12,9 @@ from typing import Any
 from pacenote.errors import PacenoteError
 
 
+WEIGHTS = "weights.safetensors"  # of a checkpoint
+
+
 def pick_device(wanted: str = "auto") -> str:
     """ "cuda" where there is one (and it is wanted), else "cpu"."""
     import torch
@@ -95,6 +98,7 @@ def fit(
     `save_every` 0 = four times a run. Returns the Trainer's metrics.
     """
     import torch
+    from safetensors.torch import load_model, save_model
     from torch.utils.data import SequentialSampler
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
@@ -149,6 +153,16 @@ def fit(
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             with autocast(place):
                 return loss(self.accelerator.unwrap_model(model), inputs, num_items_in_batch)
+
+        # save_pretrained writes a VLM's weights under the hub's names, which the Trainer's own resume then does not find
+        # (it loads them unstrictly, so that training goes on from the start weights without a word).
+        def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+            place_to = Path(output_dir or self.args.output_dir)
+            place_to.mkdir(parents=True, exist_ok=True)
+            save_model(self.accelerator.unwrap_model(self.model), str(place_to / WEIGHTS))
+
+        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+            load_model(model or self.model, str(Path(resume_from_checkpoint) / WEIGHTS))
 
     class Audit(TrainerCallback):
         """Checks at the first step that what should learn gets a gradient and what is frozen does not."""

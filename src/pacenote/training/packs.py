@@ -73,9 +73,7 @@ class Packer:
             found = int((ids == self.image_id).sum())
             expected = sum(self.model.family.image_tokens(grid, self.model.model) for grid in grids)
             if found != expected:
-                raise PacenoteError(
-                    f"{found} image placeholders for {expected} visual tokens; check its chat template"
-                )
+                raise PacenoteError(f"{found} image placeholders for {expected} visual tokens; check its chat template")
             kinds = (ids == self.image_id).int()[None]
             positions, _ = self.model.model.model.get_rope_index(
                 ids[None], mm_token_type_ids=kinds, image_grid_thw=torch.tensor(grids)

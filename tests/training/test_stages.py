@@ -1,0 +1,239 @@
+"""Stages: a resumed run is the run, frozen parts stay, options are checked, a recipe trains from a Dataset to a model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pacenote.errors import InputError, PacenoteError
+from pacenote.training import dense, sft
+from pacenote.training.dense import DenseOptions
+from pacenote.training.loop import audit_gradients
+from pacenote.training.recipe import parse_recipe, read_recipe
+from pacenote.training.sft import SftOptions, parameter_groups
+from pacenote.training.tower import DenseTask, QwenEncoder, patches
+from tests.training.conftest import tiny
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+LIVE = {"vision": 1e-3, "projector": 1e-3, "language": 1e-3, "head": 1e-3}
+
+
+class Stop(Exception):
+    pass
+
+
+def weights(model: Any) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def test_patches_are_those_of_the_processor(model: Any, drawn: Any) -> None:
+    image = np.asarray(Image.fromarray(drawn.images[0]).resize((448, 252)))
+    stock = model.inputs([[Image.fromarray(image)]], ["?"])["pixel_values"]
+    torch.testing.assert_close(patches(torch.from_numpy(image[None].copy()))[0], stock, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["dense", "language", "full"])
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    kind: str, tokenizer: Any, drawn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at step 3 of 4 and started again, each stage ends in the same weights."""
+    from pacenote.training import loop
+
+    def run(out: Path) -> dict[str, torch.Tensor]:
+        model = tiny(tokenizer)
+        if kind == "dense":
+            options = DenseOptions(epochs=4 * 4 / len(drawn), batch=4, compile=False)
+            dense.pretrain(QwenEncoder(model.model.model.visual), drawn, options, out, device="cpu")
+        elif kind == "language":
+            own = SftOptions(epochs=4 * 4 / len(drawn), batch=2, accumulate=2, asks=2, copies=1)
+            sft.train_language(model, drawn, own, out, "cpu")
+        else:
+            own = SftOptions(epochs=4 * 4 / len(drawn), batch=4, asks=2, crop=0.5, lr=LIVE)
+            sft.train_full(model, drawn, own, out, device="cpu")
+        return weights(model.model)
+
+    whole = run(tmp_path / "whole")
+    streams = {"dense": dense.DenseStream, "language": sft.CachedStream, "full": sft.LiveStream}
+    stream: Any = streams[kind]
+    real = stream.__getitem__
+
+    def dies(self: Any, k: int) -> Any:
+        if k >= 12:
+            raise Stop
+        return real(self, k)
+
+    monkeypatch.setattr(stream, "__getitem__", dies)
+    with pytest.raises(Stop):
+        run(tmp_path / "killed")
+    assert loop.last_checkpoint(tmp_path / "killed") is not None
+    monkeypatch.setattr(stream, "__getitem__", real)
+    resumed = run(tmp_path / "killed")
+    for name in whole:
+        torch.testing.assert_close(resumed[name], whole[name], rtol=0, atol=0, msg=lambda m, n=name: n + m)
+    start = weights(tiny(tokenizer).model)
+    assert any(not torch.equal(start[name], whole[name]) for name in whole)
+
+
+def test_frozen_parts_stay_and_the_others_move(tokenizer: Any, drawn: Any, tmp_path: Path) -> None:
+    model = tiny(tokenizer)
+    before = weights(model.model)
+    options = SftOptions(epochs=8 / len(drawn), batch=4, asks=2, crop=1.0, lr={"projector": 1e-2, "head": 0.0})
+    sft.train_full(model, drawn, options, tmp_path, device="cpu")
+    moved = {model.family.part(n) for n, p in model.model.named_parameters() if not torch.equal(before[n], p)}
+    assert moved == {"projector"}
+
+
+def test_language_stage_leaves_the_tower(tokenizer: Any, drawn: Any, tmp_path: Path) -> None:
+    model = tiny(tokenizer)
+    before = weights(model.model)
+    sft.train_language(model, drawn, SftOptions(epochs=8 / len(drawn), batch=4, copies=1), tmp_path, "cpu")
+    moved = {model.family.part(n) for n, p in model.model.named_parameters() if not torch.equal(before[n], p)}
+    assert moved == {"language", "head"}
+
+
+def test_cached_tokens_are_the_towers(tokenizer: Any, drawn: Any, tmp_path: Path) -> None:
+    """Copy 0 is the plain frame: its cached tokens are those of the stock processor and tower, in bf16."""
+    model = tiny(tokenizer)
+    plain = replace(SftOptions().augment, flip=0.0, cutout=0.0, zoomed=0.0)
+    cache = sft.cache_tokens(model, drawn, SftOptions(copies=1, augment=plain), tmp_path)
+    assert len(cache) == len(drawn) and cache.frames.shape == (12, 144, 32) and cache.crops.shape == (12, 36, 32)
+    seen = dense.view(drawn.images[2], drawn.maps[2], drawn.records[2], np.random.default_rng(0))
+    inputs = model.inputs([[Image.fromarray(seen.image)]], ["?"])
+    with torch.no_grad():
+        stock = model.model.model.visual(inputs["pixel_values"], inputs["image_grid_thw"]).pooler_output
+    held = torch.from_numpy(np.array(cache.frames[2])).view(torch.bfloat16).float()
+    torch.testing.assert_close(held, stock, rtol=0.1, atol=0.1)
+    again = sft.cache_tokens(model, drawn, SftOptions(copies=1, augment=plain), tmp_path)
+    assert (again.frames == cache.frames).all() and again.records == cache.records
+
+
+def test_dense_weight_reaches_the_tower(tokenizer: Any, drawn: Any) -> None:
+    """The frozen heads add their loss; it grows with the weight and sends gradient into the tower, none to itself."""
+    model = tiny(tokenizer)
+    task = DenseTask(QwenEncoder(model.model.model.visual), torch.ones(41), torch.ones(41))
+    heads = task.heads.requires_grad_(False)
+    packer = sft.Packer(model)
+    stream = sft.LiveStream(drawn, packer, 8, SftOptions(asks=1, crop=0.5))
+    batch = sft.collate_live([stream[k] for k in range(4)], 0)
+    losses = [float(sft.LiveLoss(model.family, heads, w)(model.model, dict(batch), 10).detach()) for w in (0.0, 1.0)]
+    assert losses[1] > losses[0]
+    sft.LiveLoss(model.family, heads, 1.0)(model.model, dict(batch), 10).backward()
+    assert model.model.model.visual.patch_embed.proj.weight.grad.abs().sum() > 0
+    assert heads.cells.weight.grad is None
+
+
+def test_groups_and_their_audit(model: Any) -> None:
+    groups = parameter_groups(model.model, model.family, {"vision": 1e-4, "language": 1e-3})
+    assert {g["part"]: g["lr"] for g in groups} == {"vision": 1e-4, "language": 1e-3}
+    trainable = {model.family.part(n) for n, p in model.model.named_parameters() if p.requires_grad}
+    assert trainable == {"vision", "language"}
+    with pytest.raises(PacenoteError, match="'vision' gets no gradient"):
+        audit_gradients(groups, model.model)
+    for group in groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.ones_like(parameter)
+    audit_gradients(groups, model.model)
+    head = model.model.get_input_embeddings().weight
+    head.grad = torch.ones_like(head)
+    with pytest.raises(PacenoteError, match="frozen parameter"):
+        audit_gradients(groups, model.model)
+    with pytest.raises(InputError, match="every part is frozen"):
+        parameter_groups(model.model, model.family, {"vision": 0.0})
+    with pytest.raises(InputError, match="unknown part 'tower'"):
+        parameter_groups(model.model, model.family, {"tower": 1.0})
+
+
+@pytest.mark.parametrize("name", ["starter-teacher", "starter-student"])
+def test_shipped_recipes_read(name: str) -> None:
+    recipe = read_recipe(RECIPES / f"{name}.yaml")
+    assert recipe.name == name and recipe.stages[0].kind == "dense"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stagse": []}, "stages must be a list"),
+        ({"stages": [{"kind": "dence"}]}, "unknown kind 'dence'"),
+        ({"stages": [{"kind": "dense", "epoch": 3}]}, "did you mean 'epochs'"),
+        ({"stages": [{"kind": "dense", "epochs": "many"}]}, "must be a float"),
+        ({"stages": [{"kind": "dense", "view": [224]}]}, "two whole numbers"),
+        ({"stages": [{"kind": "full", "lr": 3}]}, "must map names to numbers"),
+        ({"model": {}, "stages": [{"kind": "dense"}]}, "model needs a size"),
+        ({"modle": 1, "stages": [{"kind": "dense"}]}, "did you mean 'model'"),
+    ],
+)
+def test_bad_recipes_name_the_key(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_recipe({"name": "x", "model": {"size": "student"}, **change})
+
+
+@pytest.fixture
+def dataset(drawn: Any, tmp_path: Path) -> Path:
+    from pacenote.data.card import Card
+    from pacenote.data.dataset import DatasetWriter
+    from pacenote.data.sample import Picture, Sample
+
+    path = tmp_path / "streets"
+    with DatasetWriter(path, Card(name="streets", licence="CC0-1.0", seed=0)) as writer:
+        for image, classes, record in zip(drawn.images, drawn.maps, drawn.records, strict=True):
+            writer.add(
+                Sample(
+                    record.id, (Picture.encode(Image.fromarray(image), quality=100),), truth=record.truth,
+                    evidence={"objects": list(record.objects)}, scene=record.scene, conditions=record.conditions,
+                    segmentation=Picture.encode_classes(classes), source="rendered",
+                )
+            )  # fmt: skip
+    return path
+
+
+def test_a_recipe_trains_from_a_dataset_to_a_model(dataset: Path, tmp_path: Path) -> None:
+    from pacenote.models import load
+    from pacenote.training.run import train
+
+    sizes = {"vision_width": 32, "vision_depth": 2, "vision_heads": 2, "vision_ffn": 64, "full_attention": [1]}
+    raw = {
+        "name": "tiny",
+        "model": {"size": "student", "width": 32, "heads": 2, "ffn": 64, "depth": 2, **sizes},
+        "stages": [
+            {"kind": "dense", "epochs": 0.7, "batch": 4, "view": [224, 168], "compile": False},
+            {"kind": "dense", "epochs": 0.4, "batch": 4, "compile": False},
+            {"kind": "language", "epochs": 0.7, "batch": 4, "copies": 1, "asks": 2},
+            {"kind": "full", "epochs": 0.4, "batch": 4, "asks": 2, "dense_weight": 0.5, "lr": dict(LIVE)},
+        ],
+    }
+    recipe = parse_recipe(json.loads(json.dumps(raw)))
+    model = train(recipe, [str(dataset)], tmp_path / "out", device="cpu")
+    loaded = load(str(model))
+    assert loaded.model.dtype == torch.bfloat16
+    assert loaded.generate([[Image.new("RGB", (672, 378))]], ["Advise the driver."], 4)
+    assert list((tmp_path / "out").rglob("events.out.tfevents*"))
+    stamp = (model / "model.safetensors").stat().st_mtime_ns
+    assert train(recipe, [str(dataset)], tmp_path / "out", device="cpu") == model
+    assert (model / "model.safetensors").stat().st_mtime_ns == stamp
+    with pytest.raises(InputError, match="another training"):
+        train(replace(recipe, seed=9), [str(dataset)], tmp_path / "out", device="cpu")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    with pytest.raises(InputError, match="is not empty"):
+        train(recipe, [str(dataset)], tmp_path / "full", device="cpu")
+
+
+@pytest.mark.slow
+def test_the_tower_learns_small_lights(tokenizer: Any, tmp_path: Path) -> None:
+    """A minute of dense pre-training on drawn streets finds cones, zebras and lamp housings on streets unseen."""
+    from pacenote.models.starter import build, starter_config
+    from tests.training.streets import streets
+
+    model = build(starter_config("student"), tokenizer)
+    task = dense.pretrain(
+        QwenEncoder(model.model.model.visual), streets(200), DenseOptions(epochs=8, lr=2e-3, compile=False), tmp_path
+    )
+    scores = dense.evaluate(task, streets(60, 1))["cells"]
+    assert scores["zebra"] > 0.6 and scores["cone"] > 0.2 and scores["light_housing"] > 0.2
