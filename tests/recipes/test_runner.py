@@ -165,7 +165,7 @@ def test_resume_after_kill_9(tmp_path: Path) -> None:
     recipe, out = write(tmp_path / "t.yaml", {"slow": slow}), tmp_path / "run"
     root = Path(__file__).parents[2]
     child = subprocess.Popen([sys.executable, "-c", SCRIPT, str(recipe), str(out)], cwd=root, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not (out / "stages" / "slow" / "part2").exists():
         assert time.monotonic() < deadline, "the run did not start"
         time.sleep(0.02)
