@@ -37,7 +37,7 @@ def run(streets: list[Scene], preset: str, recycle: int = 10**6) -> dict[str, li
         k: [] for k in ("total", "cycles", "cpu", "cycles_cpu", "footprints", "finish", "rss_mib")
     }
     with Renderer(recycle=recycle) as renderer:
-        renderer.render(streets[0], preset)
+        renderer.render(streets[0], "demo")
         for scene in streets:
             passes = renderer.render(scene, preset)
             begin = time.process_time()
@@ -75,7 +75,7 @@ def main() -> None:
     rows = run(scenes(8 if options.quick else 300), "demo")
     mean = {k: float(np.mean(v)) for k, v in rows.items()}
     seconds = mean["total"] + mean["finish"]
-    few = scenes(8 if options.quick else 40)
+    few = scenes(4 if options.quick else 40)
     memory = rows["rss_mib"]
     figures = {
         "frames": len(memory),
@@ -90,7 +90,7 @@ def main() -> None:
         "memory_mib": memory[-1],
         "frames_per_s": {"1": rate(few, 1), "2": rate(few, 2)},
     }
-    quality = run(scenes(2 if options.quick else 8), "quality")
+    quality = run(scenes(1 if options.quick else 8), "quality")
     figures["quality"] = {
         "seconds_per_frame": float(np.mean(quality["total"])),
         "cpu_s_per_frame": float(np.mean(quality["cpu"])),

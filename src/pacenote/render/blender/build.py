@@ -117,7 +117,7 @@ class Stage:
             lamps = [{**p, "x": p["x"] - self.origin[0], "y": p["y"] - self.origin[1]} for p in scene["lamps"]]
             made += lamp_lights(self.scene, lamps, relative, max(dark, 0.25))
         if env["headlights"] and dark:
-            made += head_lights(self.scene, relative, 32.0 if self.night else 14.0)
+            made += head_lights(self.scene, relative, 48.0 if self.night else 20.0)
         self.passing += [m.data for m in made] + made
         look = self.look
         grey = look.uniform(0.045, 0.16)
@@ -299,6 +299,7 @@ class Stage:
         matrix[:3, 3] = self.projector.origin
         if shape := self.fresh(mesh, "bonnet"):
             self._add(shape, matrix, 0)
+            self.passing[-1].visible_shadow = False  # the beams come from under it
 
     def footprints(self) -> tuple[np.ndarray, np.ndarray]:
         """(triangles (n, 3, 2) in pixels, the id of each)."""

@@ -189,8 +189,8 @@ def bus(style: int, state: frozenset[str], length=11.5, width=2.55, height=3.1) 
     mesh.quad(
         (half + 0.01, w * 0.93, 1.2),
         (half + 0.01, -w * 0.93, 1.2),
-        (half - 0.12, -w * 0.93, 2.6),
-        (half - 0.12, w * 0.93, 2.6),
+        (half - 0.09, -w * 0.93, 2.6),
+        (half - 0.09, w * 0.93, 2.6),
         "glass",
         g,
     )

@@ -102,12 +102,13 @@ def support(signal: dict) -> Mesh:
         top = z + reach + 0.4
         mesh.tube((back[0], back[1], z), (back[0], back[1], top), 0.025, sides=5, material="gloss", colour=metal)
         dx, dy = (x - fx, y - fy) if far > 0.5 else (math.sin(signal["yaw"]) * 12, -math.cos(signal["yaw"]) * 12)
-        ends = ((x - dx, y - dy), (x + dx, y + dy))
-        for ex, ey in ends:
+        run = math.hypot(dx, dy)
+        post, past = (x - dx, y - dy), (x + dx / run * 30.0, y + dy / run * 30.0)
+        for ex, ey in (post, past):
             mesh.tube(
                 (back[0], back[1], top), (ex, ey, top + 0.6), 0.015, sides=4, colour=(0.02, 0.02, 0.02), caps=False
             )
-            mesh.tube((ex, ey, 0), (ex, ey, top + 0.9), 0.14, 0.10, 8, "gloss", metal)
+        mesh.tube((*post, 0), (*post, top + 0.9), 0.14, 0.10, 8, "gloss", metal)
         return mesh
     if mount == "mast" or far > 0.8:
         top = z + (0.0 if signal["layout"] == "vertical" else 0.05)

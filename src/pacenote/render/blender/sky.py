@@ -157,10 +157,10 @@ def head_lights(scene: Any, camera: dict, power: float) -> list[Any]:
     for side in (0.65, -0.65):
         data = bpy.data.lights.new("beam", "SPOT")
         data.energy, data.color = power, (1.0, 0.95, 0.86)
-        data.spot_size, data.spot_blend, data.shadow_soft_size = math.radians(64), 1.0, 0.08
+        data.spot_size, data.spot_blend, data.shadow_soft_size = math.radians(44), 1.0, 0.08
         thing = bpy.data.objects.new("beam", data)
         thing.location = (camera["x"] + 1.8 * c - side * s, camera["y"] + 1.8 * s + side * c, 0.75)
-        thing.rotation_euler = (math.pi / 2 - 0.055, 0.0, camera["yaw"] - math.pi / 2)
+        thing.rotation_euler = (math.pi / 2 - 0.035, 0.0, camera["yaw"] - math.pi / 2)
         scene.collection.objects.link(thing)
         made.append(thing)
     return made
