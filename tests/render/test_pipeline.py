@@ -59,8 +59,9 @@ def shots(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return taken
 
 
-def test_a_dataset_of_painted_streets(tmp_path: Path, shots: list[int]) -> None:
+def test_a_dataset_of_painted_streets(tmp_path: Path, shots: list[int], capsys: pytest.CaptureFixture[str]) -> None:
     card = render_dataset(RECIPE, tmp_path / "out")
+    assert "1 of 4 scenes failed: RuntimeError: the sky fell" in capsys.readouterr().err
     dataset = Dataset.open(tmp_path / "out")
     rejected = {row.id: row.reason for row in dataset.rejected()}
     assert len(dataset) + len(rejected) == 24

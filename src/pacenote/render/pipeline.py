@@ -168,6 +168,8 @@ def render_shard(shard: Shard, partial: Path) -> dict[str, Any]:
     failures = [row.reason for row in rejected if row.reason.startswith(FAILED)]
     if not samples and len(failures) > 2:
         raise PacenoteError(f"{shard.name}: no scene succeeded; {failures[-1]}")
+    if failures:  # never silently: errors are not chance, and what they take away may be all of one kind
+        say(f"{shard.name}: {len(failures)} of {len(samples) + len(rejected)} scenes {failures[-1]}")
     if order.mode == "twins":
         samples, alone = pairs(samples)
         rejected += alone
