@@ -320,31 +320,37 @@ def _heading(edge: Any, end: int) -> Line:
 
 
 def _street_ends(raw: list[Any]) -> dict[str, tuple[str, str, float]]:
-    """For each edge the first and last node of its street and the metres after it: a node with one way in and one way
-    on, and no way back, only splits a street."""
+    """For each edge the first and last node of its street and the metres after it. A node with two neighbours at most,
+    over which the road goes on without a turn of more than a right angle, only splits a street."""
     into: dict[str, list[Any]] = {}
     out: dict[str, list[Any]] = {}
     for e in raw:
         out.setdefault(e.getFromNode().getID(), []).append(e)
         into.setdefault(e.getToNode().getID(), []).append(e)
-    split = {
-        node
-        for node in into
-        if len(into[node]) == 1
-        and len(out.get(node, [])) == 1
-        and _heading(into[node][0], -1) @ _heading(out[node][0], 0) > 0
-    }
+
+    def neighbours(node: str) -> set[str]:
+        return {e.getFromNode().getID() for e in into.get(node, [])} | {
+            e.getToNode().getID() for e in out.get(node, [])
+        }
+
+    def onward(e: Any) -> Any:
+        node, back = e.getToNode().getID(), e.getFromNode().getID()
+        ways = [o for o in out.get(node, []) if o.getToNode().getID() != back and _heading(e, -1) @ _heading(o, 0) > 0]
+        return ways[0] if len(ways) == 1 and len(neighbours(node)) <= 2 else None
+
+    after = {e.getID(): onward(e) for e in raw}
+    before = {following.getID(): e for e in raw if (following := after[e.getID()]) is not None}
     found = {}
     for e in raw:
-        first, last, remaining, seen = e.getFromNode().getID(), e.getToNode().getID(), 0.0, {e.getID()}
-        while first in split and into[first][0].getID() not in seen:
-            seen.add(into[first][0].getID())
-            first = into[first][0].getFromNode().getID()
-        while last in split and out[last][0].getID() not in seen:
-            seen.add(out[last][0].getID())
-            remaining += out[last][0].getLength()
-            last = out[last][0].getToNode().getID()
-        found[e.getID()] = (first, last, remaining)
+        first, last, remaining, seen = e, e, 0.0, {e.getID()}
+        while first.getID() in before and before[first.getID()].getID() not in seen:
+            first = before[first.getID()]
+            seen.add(first.getID())
+        while (following := after[last.getID()]) is not None and following.getID() not in seen:
+            last = following
+            seen.add(last.getID())
+            remaining += last.getLength()
+        found[e.getID()] = (first.getFromNode().getID(), last.getToNode().getID(), remaining)
     return found
 
 
