@@ -89,9 +89,9 @@ class Mesh:
         axis = q - p
         length = float(np.linalg.norm(axis)) or 1.0
         axis /= length
-        side = np.cross(axis, (0.0, 0.0, 1.0) if abs(axis[2]) < 0.9 else (1.0, 0.0, 0.0))
+        side = _cross(axis, (0.0, 0.0, 1.0) if abs(axis[2]) < 0.9 else (1.0, 0.0, 0.0))
         side /= np.linalg.norm(side)
-        up = np.cross(axis, side)
+        up = _cross(axis, side)
         angle = np.arange(sides) * (2 * math.pi / sides)
         ring = np.cos(angle)[:, None] * side + np.sin(angle)[:, None] * up
         points = np.concatenate([p + ring * r0, q + ring * (r0 if r1 is None else r1)])
@@ -201,6 +201,11 @@ class Mesh:
     def size(self) -> tuple[np.ndarray, np.ndarray]:
         points = np.asarray(self.vertices)
         return points.min(axis=0), points.max(axis=0)
+
+
+def _cross(a, b) -> np.ndarray:
+    """Cross product of two points; numpy's own takes ten times as long for one."""
+    return np.array((a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]))
 
 
 _CORNERS = [(x, y, z) for z in (-1, 1) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
