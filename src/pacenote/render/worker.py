@@ -46,7 +46,7 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "draft": Preset(samples=1, width=448, height=252),
     "demo": Preset(samples=2),
-    "quality": Preset(samples=24, denoise="HIGH", bounces=2, fast_gi=False, width=1280, height=720),
+    "quality": Preset(samples=12, denoise="HIGH", bounces=2, fast_gi=False, width=1280, height=720),
 }
 
 
@@ -83,11 +83,12 @@ class Renderer:
     with Renderer() as renderer:
         passes = renderer.render(scene, "demo")
 
-    The process is replaced after `recycle` frames (bpy leaks a little every frame) and when it dies or takes longer
-    than `timeout_s`; a frame that kills it twice raises PacenoteError.
+    The process is replaced after `recycle` frames (bpy leaks a little every frame) and when it dies or takes longer than
+    `timeout_s` (by default two minutes and what a busy machine needs for the samples). A frame that kills it twice
+    raises PacenoteError.
     """
 
-    def __init__(self, recycle: int = 150, timeout_s: float = 240.0) -> None:
+    def __init__(self, recycle: int = 150, timeout_s: float | None = None) -> None:
         self.command = find_blender()
         self.recycle, self.timeout_s = recycle, timeout_s
         self.process: subprocess.Popen[bytes] | None = None
@@ -187,7 +188,9 @@ class Renderer:
             self.process.stdin.flush()
         except OSError:
             raise _Dead("its input is closed") from None
-        reply = self._read(self.timeout_s)
+        asked = request["preset"]
+        patience = 120.0 + 40.0 * asked["samples"] * asked["width"] * asked["height"] / 1e6
+        reply = self._read(self.timeout_s or patience)
         self.frames += 1
         if not reply["ok"]:
             return reply, {}
