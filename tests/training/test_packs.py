@@ -12,8 +12,11 @@ from PIL import Image
 from pacenote.errors import PacenoteError
 from pacenote.training.packs import IGNORE, Packer, answer_loss, collate_packs, embed, hidden_states
 from pacenote.training.questions import Ask, ask
-from pacenote.training.sft import CROP, FRAME, draw_asks
+from pacenote.training.sft import draw_asks
 from tests.training.conftest import tiny
+
+
+FRAME, CROP = (1, 18, 32), (1, 12, 12)
 
 
 def asks_of(drawn: Any, count: int = 3, seed: int = 0) -> list[Ask]:

@@ -171,8 +171,6 @@ def load(name_or_directory: str, device: str = "cpu", dtype: Any = None) -> Mode
         if isinstance(error, InputError):
             raise
         reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"{name_or_directory}: cannot be loaded ({reason}); check the path or hub id"
-        ) from None
+        raise InputError(f"{name_or_directory}: cannot be loaded ({reason}); check the path or hub id") from None
     install(model)
     return Model(family, model.to(device).eval(), processor, str(name_or_directory))

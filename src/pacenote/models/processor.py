@@ -33,13 +33,16 @@ def processor_class() -> type:
 
 
 def build_processor(
-    tokenizer: Any, *, min_pixels: int = MIN_PIXELS, max_pixels: int = MAX_PIXELS, temporal_patch_size: int = 1
+    tokenizer: Any, *, patch: int = 14, merge: int = 2, min_pixels: int = MIN_PIXELS, max_pixels: int = MAX_PIXELS
 ) -> Any:
-    """A processor for `tokenizer`; images are scaled to multiples of 28 px within the two pixel counts."""
+    """A processor for `tokenizer`; images are scaled to multiples of patch * merge px within the two pixel counts."""
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     images = Qwen2VLImageProcessorPil(
-        size={"shortest_edge": min_pixels, "longest_edge": max_pixels}, temporal_patch_size=temporal_patch_size
+        size={"shortest_edge": min_pixels, "longest_edge": max_pixels},
+        temporal_patch_size=1,
+        patch_size=patch,
+        merge_size=merge,
     )
     tokenizer.padding_side = "left"
     return processor_class()(images, tokenizer, chat_template=CHAT_TEMPLATE)

@@ -24,6 +24,8 @@ class StarterConfig:
     vision_ffn: int = 768
     full_attention: tuple[int, ...] = (2, 5)
     window: int = 112
+    patch: int = 14  # px; patch * merge must be 28, the side of a visual token
+    merge: int = 2
     width: int = 256
     depth: int = 4
     heads: int = 4
@@ -68,6 +70,8 @@ def build(config: StarterConfig, tokenizer: Any) -> Any:
     from pacenote.models.vision import install
 
     head_dim = config.width // config.heads
+    if config.patch * config.merge != 28:
+        raise InputError(f"starter: patch {config.patch} x merge {config.merge} is not 28 px; change one")
     if head_dim % 8:
         raise InputError(f"starter: width {config.width} over {config.heads} heads is no multiple of 8; change one")
     # Of the head's rotary frequencies a quarter go to time, three eighths each to rows and columns, as in Qwen2.5-VL.
@@ -83,6 +87,8 @@ def build(config: StarterConfig, tokenizer: Any) -> Any:
             "fullatt_block_indexes": list(config.full_attention),
             "window_size": config.window,
             "temporal_patch_size": 1,
+            "patch_size": config.patch,
+            "spatial_merge_size": config.merge,
             "rope_parameters": {"rope_type": "axial", "rope_theta": config.rope_theta_vision},
         },
         text_config={
@@ -114,7 +120,12 @@ def build(config: StarterConfig, tokenizer: Any) -> Any:
     model.generation_config.eos_token_id = ids("<|im_end|>")
     model.generation_config.pad_token_id = ids("<|endoftext|>")
     install(model)
-    return Model(FAMILIES["qwen2_5_vl"], model.eval(), build_processor(tokenizer), "starter")
+    return Model(
+        FAMILIES["qwen2_5_vl"],
+        model.eval(),
+        build_processor(tokenizer, patch=config.patch, merge=config.merge),
+        "starter",
+    )
 
 
 def initialise_tower(visual: Any, local_attention: bool = True) -> None:
@@ -157,11 +168,12 @@ def _smooth_filters(weight: Any) -> None:
 
     channels, colours, _, height, width = weight.shape
     rows, columns = torch.arange(height) + 0.5, torch.arange(width) + 0.5
-    frequency = torch.arange(8)
-    cos_rows = torch.cos(torch.pi * frequency[:, None] * rows / height)  # (8, P)
+    count = min(8, height, width)
+    frequency = torch.arange(count)
+    cos_rows = torch.cos(torch.pi * frequency[:, None] * rows / height)  # (count, P)
     cos_columns = torch.cos(torch.pi * frequency[:, None] * columns / width)
     decay = 1.0 / (1.0 + (frequency[:, None] ** 2 + frequency[None] ** 2).float().sqrt())
-    mixture = torch.randn(channels, colours, 8, 8) * decay
+    mixture = torch.randn(channels, colours, count, count) * decay
     mixture[: channels // 3] = mixture[: channels // 3].mean(1, keepdim=True).expand(-1, colours, -1, -1)
     filters = torch.einsum("ocuv,ui,vj->ocij", mixture, cos_rows, cos_columns)
     filters = filters / filters.flatten(1).norm(dim=1)[:, None, None, None]

@@ -46,12 +46,11 @@ class SftOptions:
     seed: int = 0
 
 
-def grid_of(size: tuple[int, int], patch: int = 14) -> Grid:
-    """Patches (1, rows, columns) of a picture (width, height)."""
-    return (1, size[1] // patch, size[0] // patch)
-
-
-FRAME, CROP = grid_of(SEEN), grid_of((CROP_SEEN, CROP_SEEN))
+def picture_grids(model: Model) -> tuple[Grid, Grid]:
+    """Patches (1, rows, columns) of a frame and of a crop as `model` sees them."""
+    patch = int(model.model.config.vision_config.patch_size)
+    frame: Grid = (1, SEEN[1] // patch, SEEN[0] // patch)
+    return frame, (1, CROP_SEEN // patch, CROP_SEEN // patch)
 
 
 def parameter_groups(model: Any, family: Family, rates: dict[str, float]) -> list[dict[str, Any]]:
@@ -121,12 +120,12 @@ def cache_tokens(model: Model, frames: Frames, options: SftOptions, store: Path,
     from pacenote.work.progress import bar
 
     total = options.copies * len(frames)
-    shapes = {"frames": FRAME, "crops": CROP}
+    shapes = dict(zip(("frames", "crops"), picture_grids(model), strict=True))
     if not (store / "records.json").is_file():
         store.mkdir(parents=True, exist_ok=True)
         encoder = QwenEncoder(model.family.visual(model.model)).eval()
         device = model.device
-        cells = {name: grid[1] * grid[2] // 4 for name, grid in shapes.items()}
+        cells = {name: model.family.image_tokens(grid, model.model) for name, grid in shapes.items()}
         arrays = {
             name: np.lib.format.open_memmap(store / f"{name}.npy", "w+", np.int16, (total, cells[name], encoder.width))
             for name in shapes
@@ -160,6 +159,7 @@ class CachedStream:
 
     def __init__(self, cache: TokenCache, packer: Packer, length: int, options: SftOptions) -> None:
         self.cache, self.packer, self.length, self.options = cache, packer, length, options
+        self.grids = picture_grids(packer.model)
 
     def __len__(self) -> int:
         return self.length
@@ -169,9 +169,9 @@ class CachedStream:
 
         rng = np.random.default_rng((self.options.seed, 3, k))
         index = place_of(k, len(self.cache), self.options.seed)
-        cropped = rng.random() < self.options.crop
+        cropped = bool(rng.random() < self.options.crop)
         asks = draw_asks(self.cache.records[index], rng, self.options.asks, SEEN[0])
-        pack = self.packer.pack(asks, (FRAME, CROP) if cropped else (FRAME,))
+        pack = self.packer.pack(asks, self.grids[: 1 + cropped])
         return pack, [self.cache.frames[index], *([self.cache.crops[index]] if cropped else [])]
 
 
@@ -217,6 +217,7 @@ class LiveStream:
 
     def __init__(self, frames: Frames, packer: Packer, length: int, options: SftOptions) -> None:
         self.frames, self.packer, self.length, self.options = frames, packer, length, options
+        self.grids = picture_grids(packer.model)
 
     def __len__(self) -> int:
         return self.length
@@ -228,11 +229,11 @@ class LiveStream:
         rng = np.random.default_rng((options.seed, 5, k))
         index = place_of(k, len(frames), options.seed)
         seen = view(frames.images[index], frames.maps[index], frames.records[index], rng, options.augment)
-        cropped = rng.random() < options.crop
+        cropped = bool(rng.random() < options.crop)
         asks = draw_asks(seen_record(seen), rng, options.asks, SEEN[0])
         cells = cells_of(seen.classes, seen.record.objects)
         return {
-            "pack": self.packer.pack(asks, (FRAME, CROP) if cropped else (FRAME,)),
+            "pack": self.packer.pack(asks, self.grids[: 1 + cropped]),
             "image": seen.image,
             "crop": crop_of(seen, rng, options.augment) if cropped else None,
             "cells": cells if frames.has_map[index] else np.full_like(cells, -1),

@@ -40,9 +40,10 @@ class QwenEncoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         from pacenote.models.vision import encode
 
-        patch = int(self.visual.config.patch_size)
+        config = self.visual.config
+        patch, merge = int(config.patch_size), int(config.spatial_merge_size)
         grid = (1, images.shape[1] // patch, images.shape[2] // patch)
-        return encode(self.visual, patches(images, patch), grid)
+        return encode(self.visual, patches(images, patch, merge), grid)
 
 
 class FactHeads(nn.Module):
