@@ -27,7 +27,9 @@ def blender_is_there() -> bool:
     return True
 
 
-needs_blender = pytest.mark.skipif(not blender_is_there(), reason="no Blender: `make setup` installs it into .venv-blender")
+needs_blender = pytest.mark.skipif(
+    not blender_is_there(), reason="no Blender: `make setup` installs it into .venv-blender"
+)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,9 @@ def test_depth_and_lens_size_are_those_of_the_camera(renderer: Renderer) -> None
 def test_an_object_that_nothing_covers_fills_its_footprint(renderer: Renderer) -> None:
     scene = street(2)
     number = next(m for m in scene.markings if m.kind == "number")
-    alone = dataclasses.replace(scene, things=(), markings=(number,), camera=dataclasses.replace(scene.camera, fov=70.5))
+    alone = dataclasses.replace(
+        scene, things=(), markings=(number,), camera=dataclasses.replace(scene.camera, fov=70.5)
+    )
     passes = renderer.render(alone, SMALL)
     seen = int((passes.index == number.id).sum())
     assert seen > 100

@@ -82,7 +82,10 @@ def fog(linear: Image, depth: NDArray[np.float32], scene: Scene, rng: np.random.
     if sky.sum() > 50:
         air = np.median(linear[sky], axis=0)
     else:
-        air = np.array({"day": (0.55, 0.60, 0.66), "dusk": (0.12, 0.12, 0.14), "night": (0.002, 0.002, 0.002)}[env.time], np.float32)
+        air = np.array(
+            {"day": (0.55, 0.60, 0.66), "dusk": (0.12, 0.12, 0.14), "night": (0.002, 0.002, 0.002)}[env.time],
+            np.float32,
+        )
     if env.time == "night":
         air = air + 0.35 * linear.reshape(-1, 3).mean(axis=0)
     elif env.weather == "fog":
@@ -145,7 +148,15 @@ def precipitation(linear: Image, depth: NDArray[np.float32], scene: Scene, rng: 
             x, y, near = rng.uniform(0, width), rng.uniform(-0.1, 1) * height, rng.uniform(0.2, 1) ** 2
             run = (6 + 26 * near) * scale
             end = (x + lean * run + (x - width / 2) / width * run * 0.5, y + run)
-            cv2.line(layer, (int(x * 8), int(y * 8)), (int(end[0] * 8), int(end[1] * 8)), float(0.10 + 0.28 * near), 1, cv2.LINE_AA, 3)
+            cv2.line(
+                layer,
+                (int(x * 8), int(y * 8)),
+                (int(end[0] * 8), int(end[1] * 8)),
+                float(0.10 + 0.28 * near),
+                1,
+                cv2.LINE_AA,
+                3,
+            )
         layer = cv2.GaussianBlur(layer, (0, 0), 0.6 * scale)
         tone = ambient * 1.15 + 0.03
         return linear + layer[..., None] * 0.5 * (tone - 0.4 * linear)
@@ -203,7 +214,9 @@ def lens(linear: Image, passes: Passes, scene: Scene, rng: np.random.Generator) 
             moved = _moved(old, width, height, k1, zoom, int(seen[id]) if id < len(seen) else 0)
             if moved:
                 footprints[id] = moved
-        warped = dataclasses.replace(passes, linear=passes.linear[near], index=index, depth=depth, footprints=footprints)
+        warped = dataclasses.replace(
+            passes, linear=passes.linear[near], index=index, depth=depth, footprints=footprints
+        )
     soft = float(rng.choice((0.0, 0.35, 0.5, 0.7, 0.95))) * width / 672
     if soft > 0:
         linear = cv2.GaussianBlur(linear, (0, 0), soft)
@@ -223,7 +236,12 @@ def _moved(old: Footprint, width: int, height: int, k1: float, zoom: float, visi
     u, v = (xs - width / 2) / half, (ys - height / 2) / half
     grow = (1 + k1 * (u * u + v * v)) / zoom
     a, b = u * grow * half + width / 2, v * grow * half + height / 2
-    box = (max(float(a.min()), 0.0), max(float(b.min()), 0.0), min(float(a.max()), float(width)), min(float(b.max()), float(height)))
+    box = (
+        max(float(a.min()), 0.0),
+        max(float(b.min()), 0.0),
+        min(float(a.max()), float(width)),
+        min(float(b.max()), float(height)),
+    )
     if box[2] - box[0] <= 0 or box[3] - box[1] <= 0:
         return None
     before = max((x1 - x0) * (y1 - y0), 1e-6)
@@ -280,7 +298,9 @@ def develop(linear: Image, scene: Scene, rng: np.random.Generator) -> Image:
     linear = linear * np.array((1 + warm, 1 + tint, 1 - warm), np.float32)
     toe = float(rng.uniform(0.75, 1.25))
     x = np.maximum(linear, 0) * np.float32(1.15)
-    curve = (x * (x * np.float32(2.2) + np.float32(0.06 * toe))) / (x * (x * np.float32(2.05) + np.float32(0.62)) + np.float32(0.12))
+    curve = (x * (x * np.float32(2.2) + np.float32(0.06 * toe))) / (
+        x * (x * np.float32(2.05) + np.float32(0.62)) + np.float32(0.12)
+    )
     curve = np.clip(curve, 0, 1)
     grey = (curve @ np.array((0.2126, 0.7152, 0.0722), np.float32))[..., None]
     curve = grey + (curve - grey) * np.float32(rng.uniform(0.82, 1.30))

@@ -10,7 +10,9 @@ from pacenote.render.passes import Footprint
 _FINE = 160  # pixels of the local canvas's longer side that small objects are enlarged to
 
 
-def rasterise(triangles: NDArray[np.float32], owners: NDArray[np.int32], index: NDArray[np.int32]) -> dict[int, Footprint]:
+def rasterise(
+    triangles: NDArray[np.float32], owners: NDArray[np.int32], index: NDArray[np.int32]
+) -> dict[int, Footprint]:
     """`triangles` (n, 3, 2) in pixels (pixel centres at .5), `owners` (n,) their ids, `index` the object-index pass.
 
     The area is measured on a canvas that is enlarged for small objects (a lens of four pixels) and is never less than

@@ -83,9 +83,9 @@ class Renderer:
     with Renderer() as renderer:
         passes = renderer.render(scene, "demo")
 
-    The process is replaced after `recycle` frames (bpy leaks a little every frame) and when it dies or takes longer than
-    `timeout_s` (by default two minutes and what a busy machine needs for the samples). A frame that kills it twice
-    raises PacenoteError.
+    The process is replaced after `recycle` frames (bpy leaks a little every frame) and when it dies or takes longer
+    than `timeout_s` (by default two minutes and what a busy machine needs for the samples). A frame that kills it
+    twice raises PacenoteError.
     """
 
     def __init__(self, recycle: int = 150, timeout_s: float | None = None) -> None:
