@@ -3,9 +3,9 @@
     python benchmarks/learning_curve.py --data DATASET --out DIR --json out.json [--frames 300 750 1500] [--quick]
 
 Each point trains from random weights for the same number of steps (first on parts of frames, then on whole ones) and
-is scored on the Dataset's dev split (networks unseen): F1 of light, obstacles and crossroad for whole images as in Table
-2, and of the cells by class. Points that are done are kept in --out; the same command goes on. On a machine that is shared
-with other work the CPU seconds tell more than the wall clock.
+is scored on the Dataset's dev split (networks unseen): F1 of light, obstacles and crossroad for whole images as in
+Table 2, and of the cells by class. Points that are done are kept in --out; the same command goes on. On a machine that
+is shared with other work the CPU seconds tell more than the wall clock.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ CELLS = ("light_red", "light_yellow", "light_green", "light_housing", "own_light
          "own_pedestrian_crossing", "speed_sign")  # fmt: skip
 
 
-def frames_of(data: str, split: str, store: Path) -> Frames:
+def frames_of(data: str, split: str, store: Path, most: int, seed: int) -> Frames:
+    """At most `most` frames of a split, drawn at random, decoded into `store`."""
     from pacenote.data.dataset import Dataset
 
     opened = Dataset.open(data, split=split)
-    return decode(iter(opened), len(opened), store / split)
+    chosen = np.random.default_rng(seed).permutation(len(opened))[:most].tolist()
+    return decode(iter(opened.select(chosen)), len(chosen), store / f"{split}-{len(chosen)}-{seed}")
 
 
 def encoder_of(kind: str, seed: int) -> Any:
@@ -111,8 +113,8 @@ def main() -> None:
         torch.set_num_threads(args.threads)
     if args.quick:
         args.frames, args.encoders, args.parts, args.whole = [64], ["student"], 4, 2
-    train, dev = (frames_of(args.data, split, args.out / "frames") for split in ("train", "dev"))
-    order = np.random.default_rng(args.seed).permutation(len(train))
+    train = frames_of(args.data, "train", args.out / "frames", max(args.frames), args.seed)
+    dev = frames_of(args.data, "dev", args.out / "frames", 32 if args.quick else 10**9, args.seed)
     points = []
     for count in args.frames:
         if count > len(train):
@@ -122,7 +124,7 @@ def main() -> None:
             place = args.out / f"{kind}-{count}-{args.parts}-{args.whole}-{args.seed}"
             held = place / "point.json"
             if not held.is_file():
-                chosen = train.subset(sorted(order[:count].tolist()))
+                chosen = train.subset(range(count))
                 made = point(kind, chosen, dev, args.parts, args.whole, place, args.seed)
                 held.write_text(json.dumps(made))
             points.append(json.loads(held.read_text()))

@@ -2,7 +2,7 @@
 
 They are checkpoints of the `qwen2_5_vl` family like any other. What is special is how the weights start: a vision tower
 that sees some thousand frames must begin near what a convolution does, or it spends them on finding out which patches
-are neighbours (measured in docs/results.md).
+are neighbours.
 """
 
 from __future__ import annotations
