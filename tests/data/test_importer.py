@@ -120,6 +120,13 @@ def test_import_keeps_rows_and_names_bad_ones(tmp_path: Path) -> None:
     assert reasons["labels.jsonl:11"] == "no 'image'"
 
 
+def test_a_part_of_a_collection_names_images_from_above(tmp_path: Path) -> None:
+    part = folder(tmp_path, [{"image": "photos/a.png", "cones": True}], ("a.png",))
+    photos = import_labels(part)
+    assert len(photos) == 1 and not photos.rejected
+    assert photos[0].truth.obstacles["cone"] is True
+
+
 def test_plain_photos_are_upright_and_unknown(tmp_path: Path) -> None:
     (tmp_path / "p" / "sub").mkdir(parents=True)
     exif = Image.Exif()

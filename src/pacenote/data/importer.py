@@ -57,12 +57,14 @@ def import_labels(path: str | Path) -> LabelledPhotos:
     rows: list[Mapping[str, Any]] = []
     rejected: list[Rejected] = []
     seen: set[str] = set()
-    for place, row in _lines(file):
+    lines = list(_lines(file))
+    folder = _image_root(file, [row for _, row in lines])
+    for place, row in lines:
         name = str(row["image"]) if isinstance(row, dict) and row.get("image") else place
         reason = _bad_row(row) or ("its image occurs twice" if name in seen else "")
         if not reason:
             try:
-                Picture.read(file.parent / name, name).size()
+                Picture.read(folder / name, name).size()
             except InputError as error:
                 reason = _short(error)
         if reason:
@@ -73,7 +75,16 @@ def import_labels(path: str | Path) -> LabelledPhotos:
     if not rows:
         why = f"; the first: {rejected[0].reason}" if rejected else " (the file is empty)"
         raise InputError(f"{file}: no usable row{why}")
-    return LabelledPhotos(file.parent, rows, rejected)
+    return LabelledPhotos(folder, rows, rejected)
+
+
+def _image_root(file: Path, rows: Sequence[Any]) -> Path:
+    """The folder that the rows' images are relative to: the file's own, or the one above it where the file is one
+    source's part of a joint collection."""
+    names = [row["image"] for row in rows if not _bad_row(row)]
+    own = any((file.parent / name).is_file() for name in names)
+    above = any((file.parent.parent / name).is_file() for name in names)
+    return file.parent.parent if above and not own else file.parent
 
 
 def _lines(file: Path) -> Iterator[tuple[str, Any]]:
