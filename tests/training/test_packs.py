@@ -15,7 +15,6 @@ from pacenote.training.questions import Ask, ask
 from pacenote.training.sft import draw_asks
 from tests.training.conftest import tiny
 
-
 FRAME, CROP = (1, 18, 32), (1, 12, 12)
 
 

@@ -1,4 +1,4 @@
-"""Stages: a resumed run is the run, frozen parts stay, options are checked, a recipe trains from a Dataset to a model."""
+"""Stages: a resumed run is the run, frozen parts stay, options are checked, a recipe trains to a model."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from pacenote.errors import PacenoteError
 
-
 WEIGHTS = "weights.safetensors"  # of a checkpoint
 
 
@@ -154,8 +153,8 @@ def fit(
             with autocast(place):
                 return loss(self.accelerator.unwrap_model(model), inputs, num_items_in_batch)
 
-        # save_pretrained writes a VLM's weights under the hub's names, which the Trainer's own resume then does not find
-        # (it loads them unstrictly, so that training goes on from the start weights without a word).
+        # save_pretrained writes a VLM's weights under the hub's names, which the Trainer's own resume does not find: it
+        # loads unstrictly, and training goes on from the start weights without a word.
         def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
             place_to = Path(output_dir or self.args.output_dir)
             place_to.mkdir(parents=True, exist_ok=True)
