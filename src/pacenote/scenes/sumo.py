@@ -6,13 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 from pacenote.errors import PacenoteError
 
 
-@cache
 def home() -> Path:
     """The installation: $SUMO_HOME, or the `eclipse-sumo` package of this Python."""
     if os.environ.get("SUMO_HOME"):
