@@ -18,6 +18,7 @@ from pacenote.training.dense import DenseOptions
 from pacenote.training.loop import audit_gradients
 from pacenote.training.recipe import parse_recipe, read_recipe
 from pacenote.training.sft import SftOptions, parameter_groups
+from pacenote.training.targets import TARGETS
 from pacenote.training.tower import DenseTask, QwenEncoder, patches
 from tests.training.conftest import tiny
 
@@ -52,7 +53,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
             options = DenseOptions(epochs=4 * 4 / len(drawn), batch=4, compile=False)
             dense.pretrain(QwenEncoder(model.model.model.visual), drawn, options, out, device="cpu")
         elif kind == "language":
-            own = SftOptions(epochs=4 * 4 / len(drawn), batch=2, accumulate=2, asks=2, copies=1)
+            own = SftOptions(epochs=4 * 4 / len(drawn), batch=2, accumulate=2, asks=2, copies=1, muon=8.0)
             sft.train_language(model, drawn, own, out, "cpu")
         else:
             own = SftOptions(epochs=4 * 4 / len(drawn), batch=4, asks=2, crop=0.5, lr=LIVE)
@@ -117,7 +118,7 @@ def test_cached_tokens_are_the_towers(tokenizer: Any, drawn: Any, tmp_path: Path
 def test_dense_weight_reaches_the_tower(tokenizer: Any, drawn: Any) -> None:
     """The frozen heads add their loss; it grows with the weight and sends gradient into the tower, none to itself."""
     model = tiny(tokenizer)
-    task = DenseTask(QwenEncoder(model.model.model.visual), torch.ones(41), torch.ones(41))
+    task = DenseTask(QwenEncoder(model.model.model.visual), torch.ones(len(TARGETS)), torch.ones(len(TARGETS)))
     heads = task.heads.requires_grad_(False)
     packer = sft.Packer(model)
     stream = sft.LiveStream(drawn, packer, 8, SftOptions(asks=1, crop=0.5))

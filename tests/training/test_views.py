@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pacenote.data.classes import CLASS_INDEX
+from pacenote.data.classes import CLASS_INDEX, CLASSES
 from pacenote.training.augment import CROP_SEEN, PLAIN, SEEN, Strength, crop_of, photometric, view
-from pacenote.training.targets import FACTS, OWN, TARGETS, UNKNOWN, cells_of, facts_of
+from pacenote.training.targets import FACTS, OWN, TARGETS, UNKNOWN, cells_of, facts_of, patches_of
 
 LENSES = [CLASS_INDEX[f"light_{state}"] for state in ("red", "yellow", "green")]
 
@@ -116,3 +116,27 @@ def test_crops_show_the_light(drawn: Any) -> None:
 
 def test_seen_size_is_whole_cells() -> None:
     assert SEEN[0] % 28 == 0 and SEEN[1] % 28 == 0 and CROP_SEEN % 28 == 0
+
+
+def test_patches_add_up_to_their_cells() -> None:
+    """Patches name what they hold, in the order in which the tower merges them."""
+    rng = np.random.default_rng(4)
+    classes = rng.integers(0, 3, (252, 448)).astype(np.uint8)
+    classes[14:28, 42:56] = TARGETS.index("cone")  # the lower right quarter of cell (0, 1)
+    for patch, merge in ((14, 2), (7, 4)):
+        found = patches_of(classes, patch)
+        assert found.shape == (144, merge * merge, len(CLASSES))
+        cone = found[1, :, TARGETS.index("cone")].reshape(merge, merge)
+        assert (cone[merge // 2 :, merge // 2 :] == 1).all() and cone.sum() == (merge // 2) ** 2
+        assert (found[..., TARGETS.index("cone")] == 1).sum() == (merge // 2) ** 2
+
+
+def test_limits_are_named_where_they_are_read() -> None:
+    classes = np.zeros((252, 448), np.uint8)
+    classes[28:50, 28:50] = TARGETS.index("speed_sign")
+    sign = {"kind": "speed_limit", "role": "ahead", "stated": True, "state": "50", "box": [28, 28, 50, 50]}
+    at = TARGETS.index("limit_50")
+    cells = cells_of(classes, [sign]).reshape(9, 16, -1)
+    assert cells[1, 1, at] == 1 and (cells[..., at] == 1).sum() == 1
+    half_read = cells_of(classes, [{**sign, "stated": None}]).reshape(9, 16, -1)
+    assert half_read[1, 1, at] == UNKNOWN and (half_read[..., TARGETS.index("limit_30")] == 0).all()

@@ -146,10 +146,11 @@ def compiled(wanted: bool = True) -> Iterator[bool]:
         _compiling = before
 
 
-def encode(visual: Any, pixels: Tensor, grid: Grid) -> Tensor:
-    """Visual tokens of images of one shape: pixels (B, patches, values) -> (B, cells, out_hidden_size), row-major.
+def patch_tokens(visual: Any, pixels: Tensor, grid: Grid) -> Tensor:
+    """What the tower's last block gives for each patch, normalised as its merger takes it: pixels (B, patches, values)
+    -> (B, cells, merge^2, hidden_size), cells row-major.
 
-    `pixels` are normalised patches as the image processor flattens them (2x2 patches of a cell together).
+    `pixels` are normalised patches as the image processor flattens them (the merge^2 patches of a cell together).
     """
     import torch
     from torch.nn import functional
@@ -171,9 +172,14 @@ def encode(visual: Any, pixels: Tensor, grid: Grid) -> Tensor:
     layer = compiled_or_not(_block)
     for number, block in enumerate(visual.blocks):
         x = layer(block, x, cos, sin, whole if number in config.fullatt_block_indexes else layout.runs)
-    merger = visual.merger
-    x = merger.mlp(_norm(x, merger.ln_q).view(batch, patches // merge**2, -1))
+    x = _norm(x, visual.merger.ln_q).view(batch, patches // merge**2, merge**2, -1)
     return x[:, layout.inverse.to(device)]
+
+
+def encode(visual: Any, pixels: Tensor, grid: Grid) -> Tensor:
+    """Visual tokens of images of one shape: `patch_tokens` through the merger, (B, cells, out_hidden_size)."""
+    tokens: Tensor = visual.merger.mlp(patch_tokens(visual, pixels, grid).flatten(2))
+    return tokens
 
 
 def _forward(self: Any, hidden_states: Tensor, grid_thw: Tensor, **kwargs: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pacenote.training.augment import PLAIN, SEEN, Strength, view
 from pacenote.training.frames import Frames
-from pacenote.training.targets import cells_of, class_weights, facts_of, positive_weights
+from pacenote.training.targets import UNKNOWN, cells_of, class_weights, facts_of, patches_of, positive_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,9 +26,11 @@ class DenseOptions:
     epochs: float = 20.0
     batch: int = 16
     lr: float = 1e-3
+    muon: float = 16.0  # the tower's matrices take Muon steps of so many times the rate; 0 = AdamW for all
     weight_decay: float = 0.05
     warmup: float = 0.1  # share of the steps
     facts_weight: float = 0.3
+    patches: bool = True  # also name the classes patch by patch
     view: tuple[int, int] = SEEN  # width, height of what a step sees: a part of the frame costs less
     augment: Strength = Strength()
     seed: int = 0
@@ -40,9 +42,16 @@ class DenseStream:
     what an uninterrupted one would have seen."""
 
     def __init__(
-        self, frames: Frames, length: int, strength: Strength, seed: int, size: tuple[int, int] = SEEN
+        self,
+        frames: Frames,
+        length: int,
+        strength: Strength,
+        seed: int,
+        size: tuple[int, int] = SEEN,
+        patch: int = 0,
     ) -> None:
-        self.frames, self.length, self.strength, self.seed, self.size = frames, length, strength, seed, size
+        self.frames, self.length, self.strength, self.seed = frames, length, strength, seed
+        self.size, self.patch = size, patch
 
     def __len__(self) -> int:
         return self.length
@@ -51,7 +60,8 @@ class DenseStream:
         import numpy as np
 
         index = place_of(k, len(self.frames), self.seed)
-        return item(self.frames, index, np.random.default_rng((self.seed, 1, k)), self.strength, self.size)
+        rng = np.random.default_rng((self.seed, 1, k))
+        return item(self.frames, index, rng, self.strength, self.size, self.patch)
 
 
 @functools.lru_cache(maxsize=2)
@@ -68,16 +78,24 @@ def place_of(k: int, count: int, seed: int) -> int:
 
 
 def item(
-    frames: Frames, index: int, rng: np.random.Generator, strength: Strength, size: tuple[int, int] = SEEN
+    frames: Frames,
+    index: int,
+    rng: np.random.Generator,
+    strength: Strength,
+    size: tuple[int, int] = SEEN,
+    patch: int = 0,
 ) -> dict[str, np.ndarray]:
-    """One view with its targets: `images` uint8, `cells` int8 (all unknown without a class map), `facts` int64."""
+    """One view with its targets: `images` uint8, `cells` int8 (all unknown without a class map), `facts` int64, and
+    `patches` int8 for a tower of patches of `patch` px."""
     import numpy as np
 
     seen = view(frames.images[index], frames.maps[index], frames.records[index], rng, strength, size)
-    cells = cells_of(seen.classes, seen.record.objects)
+    found = {"cells": cells_of(seen.classes, seen.record.objects)}
+    if patch:
+        found["patches"] = patches_of(seen.classes, patch)
     if not frames.has_map[index]:
-        cells = np.full_like(cells, -1)
-    return {"images": seen.image, "cells": cells, "facts": facts_of(seen)}
+        found = {name: np.full_like(one, UNKNOWN) for name, one in found.items()}
+    return {"images": seen.image, "facts": facts_of(seen), **found}
 
 
 def collate(items: list[dict[str, np.ndarray]]) -> dict[str, Any]:
@@ -105,19 +123,25 @@ def pretrain(
     from pacenote.training.loop import fit
     from pacenote.training.tower import DenseTask
 
+    patch = int(getattr(encoder, "patch", 0)) if options.patches else 0
     chosen = [i for i in range(len(frames)) if frames.has_map[i]][:: max(1, len(frames) // 300)]
     rng = np.random.default_rng(options.seed)
-    cells = np.concatenate([item(frames, i, rng, PLAIN)["cells"] for i in chosen])
-    positive = torch.from_numpy(positive_weights(cells))
+    plain = collate([item(frames, i, rng, PLAIN, patch=patch) for i in chosen])
+    positive = {name: positive_weights(plain[name].numpy()) for name in ("cells", "patches") if name in plain}
     torch.manual_seed(options.seed)
-    task = DenseTask(encoder, positive, torch.from_numpy(class_weights()), options.facts_weight)
+    task = DenseTask(
+        encoder, torch.from_numpy(positive["cells"]), torch.from_numpy(class_weights()), options.facts_weight,
+        torch.from_numpy(positive["patches"]) if patch else None,
+    )  # fmt: skip
     if heads is not None:
         task.load_state_dict(heads, strict=False)
     steps = max(1, round(options.epochs * len(frames) / options.batch))
-    stream = DenseStream(frames, steps * options.batch, options.augment, options.seed, options.view)
+    stream = DenseStream(frames, steps * options.batch, options.augment, options.seed, options.view, patch)
+    visual = [p for p in encoder.parameters() if p.requires_grad]
+    rest = [p for name, p in task.named_parameters() if not name.startswith("encoder.")]
     fit(
         task, stream, collate, out, steps=steps, batch=options.batch, seed=options.seed, warmup=options.warmup,
-        groups=[{"params": [p for p in task.parameters() if p.requires_grad], "lr": options.lr}],
+        groups=[{"params": visual, "lr": options.lr, "muon": options.muon}, {"params": rest, "lr": options.lr}],
         weight_decay=options.weight_decay, device=device, compile=options.compile,
     )  # fmt: skip
     return task

@@ -92,16 +92,16 @@ def fit(
 
     `model(**collate(items))` gives `{"loss": ...}`, unless `loss(model, batch, items)` is given: then it is called
     under autocast with `items`, the labels (`batch["labels"]` other than -100) of the whole optimizer step. `groups`:
-    parameter groups with their peak `lr`; the rate rises over `warmup` (share of the steps) and falls to zero along a
-    cosine. Writes checkpoints and TensorBoard events to `out` and goes on from the newest checkpoint there.
+    parameter groups with their peak `lr` (`optimizer_for`); the rate rises over `warmup` (share of the steps) and falls
+    to zero along a cosine. Writes checkpoints and TensorBoard events to `out` and goes on from the newest one there.
     `save_every` 0 = four times a run. Returns the Trainer's metrics.
     """
-    import torch
     from safetensors.torch import load_model, save_model
     from torch.utils.data import SequentialSampler
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
     from pacenote.models.vision import compiled
+    from pacenote.training.optimizer import optimizer_for
 
     place = pick_device(device)
     bf16 = fast_bf16(place)
@@ -173,15 +173,12 @@ def fit(
 
         done = False
 
-    optimizer = torch.optim.AdamW(
-        [{"weight_decay": weight_decay, **group} for group in _decayed(groups)], betas=(0.9, 0.98), fused=True
-    )
     trainer = Ordered(
         model=model,
         args=arguments,
         train_dataset=stream,
         data_collator=collate,
-        optimizers=(optimizer, None),
+        optimizers=(optimizer_for(groups, weight_decay), None),
         callbacks=[Audit()],
     )
     trainer.model_accepts_loss_kwargs = loss is not None  # then the loss is already divided by the step's labels
@@ -200,15 +197,3 @@ def audit_gradients(groups: Sequence[dict[str, Any]], model: Any) -> None:
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad and parameter.grad is not None:
             raise PacenoteError(f"the frozen parameter {name} got a gradient")
-
-
-def _decayed(groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Split each group: vectors (biases, norms) without weight decay, matrices with it."""
-    split = []
-    for group in groups:
-        rest = {k: v for k, v in group.items() if k != "params"}
-        matrices = [p for p in group["params"] if p.ndim > 1]
-        vectors = [p for p in group["params"] if p.ndim <= 1]
-        split += [{**rest, "params": matrices}] if matrices else []
-        split += [{**rest, "params": vectors, "weight_decay": 0.0}] if vectors else []
-    return split

@@ -38,6 +38,7 @@ class SftOptions:
     crop: float = 0.25  # share of steps of a frame that show a light crop as a second picture
     copies: int = 4
     lr: dict[str, float] = field(default_factory=lambda: {"language": 1e-3, "head": 1e-3})  # absent or 0 = frozen
+    muon: float = 0.0  # hidden matrices take Muon steps of so many times their part's rate; 0 = AdamW for all
     weight_decay: float = 0.05
     warmup: float = 0.08
     dense_weight: float = 0.0  # of the cells' loss beside the answers'
@@ -53,8 +54,9 @@ def picture_grids(model: Model) -> tuple[Grid, Grid]:
     return frame, (1, CROP_SEEN // patch, CROP_SEEN // patch)
 
 
-def parameter_groups(model: Any, family: Family, rates: dict[str, float]) -> list[dict[str, Any]]:
-    """Optimizer groups by part with their learning rates; every other parameter is frozen.
+def parameter_groups(model: Any, family: Family, rates: dict[str, float], muon: float = 0.0) -> list[dict[str, Any]]:
+    """Optimizer groups by part with their learning rates; every other parameter is frozen. `muon` goes to the parts'
+    hidden matrices, not to embeddings: a token that is rare must not move as far as a common one.
 
     Raises InputError on a part that the family lacks or when nothing is left to train.
     """
@@ -63,13 +65,18 @@ def parameter_groups(model: Any, family: Family, rates: dict[str, float]) -> lis
     for part in rates:
         if part not in PARTS:
             raise InputError(f"lr: unknown part '{part}'; the parts are {', '.join(PARTS)}")
-    groups: dict[str, list[Any]] = {part: [] for part in PARTS}
+    groups: dict[tuple[str, bool], list[Any]] = {(part, table): [] for part in PARTS for table in (False, True)}
+    tables = [module.weight for module in (model.get_input_embeddings(), model.get_output_embeddings()) if module]
     for name, parameter in model.named_parameters():
         part = family.part(name)
         parameter.requires_grad_(rates.get(part, 0.0) > 0)
         if parameter.requires_grad:
-            groups[part].append(parameter)
-    found = [{"params": p, "lr": rates[part], "part": part} for part, p in groups.items() if p]
+            groups[part, any(parameter is table for table in tables)].append(parameter)
+    found = [
+        {"params": p, "lr": rates[part], "part": part, "muon": 0.0 if table else muon}
+        for (part, table), p in groups.items()
+        if p
+    ]
     if not found:
         raise InputError("lr: every part is frozen; give at least one part a learning rate above 0")
     return found
@@ -201,7 +208,7 @@ def train_language(model: Model, frames: Frames, options: SftOptions, out: Path,
     packer = Packer(model)
     steps = max(1, round(options.epochs * len(frames) / (options.batch * options.accumulate)))
     stream = CachedStream(cache, packer, steps * options.batch * options.accumulate, options)
-    groups = parameter_groups(model.model, model.family, options.lr)
+    groups = parameter_groups(model.model, model.family, options.lr, options.muon)
     fit(
         model.model, stream, partial(collate_cached, pad_id=model.processor.tokenizer.pad_token_id), out, steps=steps,
         batch=options.batch, accumulate=options.accumulate, groups=groups, warmup=options.warmup,
@@ -288,7 +295,7 @@ def train_full(
     packer = Packer(model)
     steps = max(1, round(options.epochs * len(frames) / (options.batch * options.accumulate)))
     stream = LiveStream(frames, packer, steps * options.batch * options.accumulate, options)
-    groups = parameter_groups(model.model, model.family, options.lr)
+    groups = parameter_groups(model.model, model.family, options.lr, options.muon)
     fit(
         model.model, stream, partial(collate_live, pad_id=model.processor.tokenizer.pad_token_id), out, steps=steps,
         batch=options.batch, accumulate=options.accumulate, groups=groups, warmup=options.warmup,

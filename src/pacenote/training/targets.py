@@ -32,7 +32,8 @@ _OWN_CLASS = {
     "own_light_off": "light_off", "own_pedestrian": "pedestrian", "own_pedestrian_crossing": "zebra",
     "own_intersection": "junction",
 }  # fmt: skip
-OWN = tuple(_OWN_CLASS)
+LIMITS = tuple(f"limit_{kmh}" for kmh in range(10, 140, 10))  # the number of a legible limit sign or marking
+OWN = (*_OWN_CLASS, *LIMITS)
 TARGETS = (*CLASSES, *OWN)
 FACTS: dict[str, int] = {
     "light": len(LIGHT_STATES),
@@ -41,6 +42,7 @@ FACTS: dict[str, int] = {
     **{f"obstacles.{kind}": 2 for kind in OBSTACLES},
     **{f"crossroad.{kind}": 2 for kind in CROSSROADS},
     **{name: len(values) for name, (_, values) in ASK_CONDITION.items()},
+    "limit": 1 + len(LIMITS),  # that a sign or marking states; 0 = none does
 }
 """Facts of a whole image -> number of values; the value of an unknown fact is UNKNOWN."""
 
@@ -74,15 +76,39 @@ def cells_of(classes: np.ndarray, objects: Sequence[dict[str, Any]] = ()) -> np.
         )
         part = own[(*where, OWN.index(name))]
         if item.get("stated"):
-            through = CLASS_INDEX[_OWN_CLASS[name]]
-            part[seen.reshape(rows, columns, -1)[(*where, through)] != 0] = 1
+            through = [CLASS_INDEX[one] for one in _BEARERS.get(name, ())]
+            part[(seen.reshape(rows, columns, -1)[where][..., through] != 0).any(-1)] = 1
         else:
             part[part == 0] = UNKNOWN
     return np.concatenate([seen, own.reshape(-1, len(OWN))], 1)
 
 
+_BEARERS = {
+    **{name: (one,) for name, one in _OWN_CLASS.items()},
+    **dict.fromkeys(LIMITS, ("speed_sign", "number")),
+}
+
+
+def patches_of(classes: np.ndarray, patch: int) -> np.ndarray:
+    """(H, W) class map -> (H/28 * W/28, (28/patch)^2, len(CLASSES)) int8: what each patch has, in the order in which a
+    tower merges the patches of a cell; 1, 0 or -1 as in `cells_of`."""
+    import numpy as np
+
+    count, merge = len(CLASSES), CELL // patch
+    rows, columns = (side // patch for side in classes.shape)
+    where = (np.arange(classes.shape[0]) // patch)[:, None] * columns + np.arange(classes.shape[1]) // patch
+    held = np.bincount((where * count + classes).ravel(), minlength=rows * columns * count)
+    held = held.reshape(rows // merge, merge, columns // merge, merge, count).transpose(0, 2, 1, 3, 4)
+    least = np.array([min(2, LEAST_PX_OF[name]) if name in LEAST_PX_OF else patch * patch // 16 for name in CLASSES])
+    seen = np.where(held >= least, 1, np.where(held > 0, UNKNOWN, 0)).astype(np.int8)
+    return seen.reshape(-1, merge * merge, count)
+
+
 def _own_name(item: dict[str, Any]) -> str | None:
     """Which of OWN an evidence object is, None where it is none of them or plainly not there."""
+    if item.get("kind") == "speed_limit" and item.get("stated") is not False and item.get("box"):
+        limit = f"limit_{item.get('state')}"
+        return limit if limit in OWN else None
     if item.get("stated") is False or not item.get("box") or item.get("role") not in ("ego", "obstacle", "ahead"):
         return None
     kind = str(item.get("kind"))
@@ -106,14 +132,15 @@ def class_weights() -> np.ndarray:
     """(len(TARGETS),) float32: how much each class counts in the loss."""
     import numpy as np
 
-    own = [WEIGHT_OF[_OWN_CLASS[name]] for name in OWN]
+    own = [WEIGHT_OF[_BEARERS[name][0]] for name in OWN]
     return np.array([*(WEIGHT_OF.get(name, 1.0) for name in CLASSES), *own], np.float32)
 
 
 def positive_weights(cells: np.ndarray) -> np.ndarray:
-    """(len(TARGETS),) float32 weight of a positive among `cells` (N, targets): sqrt(negatives / positives), in 1..8."""
+    """(targets,) float32 weight of a positive among `cells` (..., targets): sqrt(negatives / positives), in 1..8."""
     import numpy as np
 
+    cells = cells.reshape(-1, cells.shape[-1])
     positive, negative = (cells == 1).sum(0), (cells == 0).sum(0)
     return np.clip(np.sqrt(negative / np.maximum(positive, 1)), 1, 8).astype(np.float32)
 
@@ -139,4 +166,10 @@ def facts_of(view: View) -> np.ndarray:
     for name, (_, known) in ASK_CONDITION.items():
         if view.record.conditions.get(name) in known:
             values[name] = known.index(view.record.conditions[name])
+    limits = [item for item in view.record.objects if item.get("kind") == "speed_limit" and item.get("role") == "ahead"]
+    if "speed_limit" not in hidden and view.record.objects and all(item.get("stated") is not None for item in limits):
+        stated = [item.get("state") for item in limits if item.get("stated")]
+        values["limit"] = (
+            next((1 + i for i, name in enumerate(LIMITS) if name == f"limit_{stated[0]}"), 0) if stated else 0
+        )
     return np.array(list(values.values()), np.int64)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pacenote.training.targets import FACTS, TARGETS, UNKNOWN
+from pacenote.training.targets import FACTS, UNKNOWN
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the image processor (OPENAI_CLIP_MEAN / STD)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -36,14 +36,23 @@ class QwenEncoder(nn.Module):
         super().__init__()
         self.visual = visual
         self.width = int(visual.config.out_hidden_size)
+        self.patch_width = int(visual.config.hidden_size)
+        self.patch, self.merge = int(visual.config.patch_size), int(visual.config.spatial_merge_size)
+
+    def patch_tokens(self, images: Tensor) -> Tensor:
+        """(B, H, W, 3) -> (B, H/28 * W/28, merge^2, patch_width): one vector a patch, before they are merged."""
+        from pacenote.models.vision import patch_tokens
+
+        grid = (1, images.shape[1] // self.patch, images.shape[2] // self.patch)
+        return patch_tokens(self.visual, patches(images, self.patch, self.merge), grid)
+
+    def merged(self, patch_tokens: Tensor) -> Tensor:
+        """Tokens of cells from those of their patches."""
+        tokens: Tensor = self.visual.merger.mlp(patch_tokens.flatten(2))
+        return tokens
 
     def forward(self, images: Tensor) -> Tensor:
-        from pacenote.models.vision import encode
-
-        config = self.visual.config
-        patch, merge = int(config.patch_size), int(config.spatial_merge_size)
-        grid = (1, images.shape[1] // patch, images.shape[2] // patch)
-        return encode(self.visual, patches(images, patch, merge), grid)
+        return self.merged(self.patch_tokens(images))
 
 
 class FactHeads(nn.Module):
@@ -64,48 +73,69 @@ class FactHeads(nn.Module):
 
 
 class CellHeads(nn.Module):
-    """One linear layer from tokens to cell logits, with the weights of the cells' loss (targets,)."""
+    """One linear layer from tokens to logits of targets, with the weights of their loss, both (targets,)."""
 
     positive: Tensor
     weight: Tensor
 
     def __init__(self, width: int, positive: Tensor, weight: Tensor) -> None:
         super().__init__()
-        self.cells = nn.Linear(width, len(TARGETS))
+        self.cells = nn.Linear(width, len(positive))
         nn.init.constant_(self.cells.bias, -3.0)  # most cells lack most classes
         self.register_buffer("positive", positive)
         self.register_buffer("weight", weight / weight.mean())
 
     def loss(self, tokens: Tensor, cells: Tensor) -> Tensor:
-        """Loss of tokens (B, cells, width) against int8 targets (B, cells, targets)."""
+        """Loss of tokens (..., width) against int8 targets (..., targets)."""
         return cell_loss(self.cells(tokens).float(), cells, self.positive, self.weight)
 
 
 class DenseTask(nn.Module):
     """Encoder + heads; `forward` gives the loss, as the Trainer wants it.
 
-    Args: `positive` (classes,) weight of positive cells; `weight` (classes,) weight of classes; `facts_weight` of the
-    image-level losses against the cells' loss.
+    Args: `positive` (targets,) weight of positive cells; `weight` (targets,) weight of targets; `facts_weight` of the
+    image-level losses against the cells' loss; `patch_positive` (classes,) weight of positive patches, None = no loss
+    of patches (a plain network has none). A class named patch by patch tells the tower where in a cell it is.
     """
 
-    def __init__(self, encoder: nn.Module, positive: Tensor, weight: Tensor, facts_weight: float = 0.3) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        positive: Tensor,
+        weight: Tensor,
+        facts_weight: float = 0.3,
+        patch_positive: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
-        width: int = encoder.width  # type: ignore[assignment]
+        width: Any = encoder.width
         self.heads = CellHeads(width, positive, weight)
         self.facts = FactHeads(width)
         self.facts_weight = facts_weight
+        self.patch_heads: CellHeads | None = None
+        if patch_positive is not None:
+            patch_width: Any = encoder.patch_width
+            self.patch_heads = CellHeads(patch_width, patch_positive, weight[: len(patch_positive)])
 
     def logits(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Cell logits (B, cells, targets) and one (B, values) tensor a fact, float32."""
         tokens = self.encoder(images)
         return self.heads.cells(tokens).float(), self.facts(tokens)
 
-    def forward(self, images: Tensor, cells: Tensor, facts: Tensor) -> dict[str, Tensor]:
-        """images uint8 (B, H, W, 3), cells int8 (B, cells, targets), facts int64 (B, facts)."""
-        tokens = self.encoder(images)
+    def forward(self, images: Tensor, cells: Tensor, facts: Tensor, patches: Tensor | None = None) -> dict[str, Tensor]:
+        """images uint8 (B, H, W, 3), cells int8 (B, cells, targets), facts int64 (B, facts), patches int8 (B, cells,
+        merge^2, classes)."""
+        encoder: Any = self.encoder
+        if self.patch_heads is not None and patches is not None:
+            details = encoder.patch_tokens(images)
+            tokens = encoder.merged(details)
+            fine = self.patch_heads.loss(details, patches)
+        else:
+            tokens = encoder(images)
+            fine = tokens.new_zeros((), dtype=torch.float32)
         loss = self.heads.loss(tokens, cells)
-        return {"loss": loss + self.facts_weight * fact_loss(self.facts(tokens), facts), "cell_loss": loss.detach()}
+        whole = loss + fine + self.facts_weight * fact_loss(self.facts(tokens), facts)
+        return {"loss": whole, "cell_loss": loss.detach()}
 
 
 def cell_loss(logits: Tensor, cells: Tensor, positive: Tensor, weight: Tensor) -> Tensor:
