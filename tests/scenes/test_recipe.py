@@ -53,14 +53,14 @@ def test_network_kinds_come_in_proportion_even_over_few_networks() -> None:
     ("text", "says"),
     [
         ("weahter: {clear: 1}", "did you mean weather?"),
-        ("networks: {knds: {grid: 1}}", "networks.knds; did you mean kinds?"),
-        ("obstacles: {cones: 0.3}", "obstacles.cones; did you mean cone?"),
+        ("networks: {knds: {grid: 1}}", "networks: unknown key knds; did you mean kinds?"),
+        ("obstacles: {cones: 0.3}", "obstacles: unknown key cones; did you mean cone?"),
         ("time: {night: -1}", "not negative"),
         ("sites: {plain: 0}", "no share above zero"),
-        ("seed: many", "must be a number"),
-        ("obstacle_m: [1]", "a list of 2 numbers"),
+        ("seed: many", "must be a whole number"),
+        ("obstacle_m: [1]", "a list of 2"),
         ("- 1", "mapping"),
-        ("a: [", "not YAML"),
+        ("a: [", "not valid YAML"),
         ("networks: {kinds: {file: 1}}", "networks.files is empty"),
     ],
 )
@@ -74,7 +74,7 @@ def test_bad_recipes_name_the_file_and_the_mend(tmp_path: Path, text: str, says:
 
 
 def test_missing_recipe_and_part(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such recipe"):
+    with pytest.raises(InputError, match="no such file"):
         SceneRecipe.load(tmp_path / "none.yaml")
     with pytest.raises(InputError, match="no part 'tset'"):
         SceneRecipe().part("tset")

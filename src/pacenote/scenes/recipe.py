@@ -7,16 +7,16 @@ never changes those already made; it includes `split`, so parts share no network
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 from pacenote.advisory import CROSSROADS, LIGHT_STATES, OBSTACLES
 from pacenote.errors import InputError
 from pacenote.scenes.scene import TimeOfDay, Weather
 from pacenote.work.files import digest, digest_file
+from pacenote.work.settings import build, read_yaml, unknown
 
 NETWORK_KINDS = ("grid", "spider", "random", "motorway", "toll", "file")
 SITES = ("signalised", "unsignalised", "midblock", "plain")
@@ -108,7 +108,7 @@ class SceneRecipe:
     name: str = "streets"
     seed: int = 0
     split: str = "train"
-    parts: dict[str, int] = field(default_factory=lambda: {"train": 4000, "dev": 300, "test": 700})
+    parts: dict[str, int] = field(default_factory=lambda: {"train": 4000, "dev": 300, "test": 640})
     networks: Networks = field(default_factory=Networks)
     traffic: Traffic = field(default_factory=Traffic)
     lights: Lights = field(default_factory=Lights)
@@ -173,33 +173,20 @@ class SceneRecipe:
     @classmethod
     def load(cls, path: str | Path) -> SceneRecipe:
         """Read YAML. Raises InputError that names the file, the unknown key and the nearest known one."""
-        import yaml
-
         path = Path(path)
-        try:
-            held = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError:
-            raise InputError(f"{path}: no such recipe; see recipes/streets.yaml") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: not YAML ({' '.join(str(error).split())}); mend the line it names") from None
-        if not isinstance(held, dict):
-            raise InputError(f"{path}: a recipe is a mapping of settings; see recipes/streets.yaml")
+        held = read_yaml(path)
         for place in (held.get("networks"), held.get("traffic")):  # files are named relative to the recipe
             if isinstance(place, dict):
                 if isinstance(place.get("files"), list):
                     place["files"] = [_near(path, name) for name in place["files"]]
                 if place.get("trajectories"):
                     place["trajectories"] = _near(path, place["trajectories"])
-        try:
-            return cls.from_dict(held)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
+        return cls.from_dict(held, str(path))
 
     @classmethod
-    def from_dict(cls, held: dict[str, Any]) -> SceneRecipe:
-        """Build from plain data; InputError names what does not fit."""
-        recipe: SceneRecipe = _build(cls, held, "")
-        return recipe
+    def from_dict(cls, held: dict[str, Any], place: str = "recipe") -> SceneRecipe:
+        """Build from plain data; InputError that begins with `place` names what does not fit."""
+        return build(cls, held, place)
 
 
 def existing(name: str) -> Path:
@@ -208,12 +195,6 @@ def existing(name: str) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: no such file; mend its name in the recipe")
     return path
-
-
-def unknown(place: str, key: str, known: tuple[str, ...]) -> InputError:
-    """The error for a key that is not known; it names the nearest one."""
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-    return InputError(f"unknown key {place + '.' if place else ''}{key}; did you mean {near[0] if near else known[0]}?")
 
 
 def _near(recipe: Path, name: Any) -> str:
@@ -232,36 +213,3 @@ def _keys(place: str, held: dict[str, Any], known: tuple[str, ...]) -> None:
             raise InputError(f"{place}.{key} is {value}; a share is not negative")
     if not held or (all(value == 0 for value in held.values()) and place not in ("obstacles", "crossing")):
         raise InputError(f"{place} has no share above zero")
-
-
-def _build(kind: Any, held: Any, place: str) -> Any:
-    if not isinstance(held, dict):
-        raise InputError(f"{place or 'the recipe'} must be a mapping of settings")
-    hints = get_type_hints(kind)
-    values = {}
-    for key, value in held.items():
-        if key not in hints:
-            raise unknown(place, str(key), tuple(hints))
-        values[key] = _value(hints[key], value, f"{place}.{key}" if place else key)
-    return kind(**values)
-
-
-def _value(hint: Any, value: Any, place: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value, place)
-    arguments = get_args(hint)
-    if arguments and hint.__origin__ is dict:
-        if not isinstance(value, dict):
-            raise InputError(f"{place} must be a mapping, as in {{key: value}}")
-        return {str(key): _value(arguments[1], item, f"{place}.{key}") for key, item in value.items()}
-    if arguments and hint.__origin__ is tuple:
-        if not isinstance(value, (list, tuple)) or (arguments[-1] is not Ellipsis and len(value) != len(arguments)):
-            raise InputError(
-                f"{place} must be a list{'' if arguments[-1] is Ellipsis else f' of {len(arguments)} numbers'}"
-            )
-        return tuple(_value(arguments[0], item, place) for item in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or isinstance(value, bool):
-        raise InputError(f"{place} must be {'text' if hint is str else 'a number'}, not {value!r}")
-    return value

@@ -49,7 +49,7 @@ def build(kind: type[T], held: Any, place: str) -> T:
     """An instance of the dataclass `kind` from a mapping, nested dataclasses too.
 
     `place` starts each message (file and position). Values must have the field's type; a whole number is taken for a
-    float. InputError for unknown or missing keys, wrong types and what the dataclass itself rejects by ValueError.
+    float. InputError for unknown or missing keys, wrong types and what the dataclass itself rejects.
     """
     if not isinstance(held, dict):
         raise InputError(f"{place}: must be a mapping of settings (key: value)")
@@ -63,7 +63,7 @@ def build(kind: type[T], held: Any, place: str) -> T:
             raise InputError(f"{place}: {name} is missing")
     try:
         return kind(**values)
-    except ValueError as error:
+    except (ValueError, InputError) as error:
         raise InputError(f"{place}: {error}") from None
 
 
