@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import io
+import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pacenote.errors import InputError, PacenoteError
 from pacenote.render import worker
@@ -156,6 +161,71 @@ def test_a_users_asset_stands_in_the_things_box(renderer: Renderer, tmp_path: Pa
     car = next(t for t in scene.things if t.kind == "car" and "brake" in t.state)
     for a, b in zip(passes.footprints[car.id].box, plain.footprints[car.id].box, strict=True):
         assert abs(a - b) < 6  # a box has corners where a car has none
+
+
+def two_coloured(path: Path) -> Path:
+    """A glTF box, 3 m long, whose texture is red below and green above half its height."""
+    corners = [(3 * z, y, x) for y in (0.0, 0.5, 1.0) for x in (0.0, 1.0) for z in (0.0, 1.0)]  # y up, as glTF has it
+    rings = [[(0, 1, 3, 2)], [(8, 10, 11, 9)]]
+    halves = [[(a, a + 4, b + 4, b) for a, b in ((0, 1), (1, 3), (3, 2), (2, 0))] for _ in range(1)]
+    quads = [(q, 0.25) for q in (*rings[0], *halves[0])]
+    quads += [(q, 0.75) for q in (*rings[1], *(tuple(i + 4 for i in q) for q in halves[0]))]
+    points = np.array([corners[i] for quad, _ in quads for i in quad], "<f4")
+    uv = np.array([(u, 0.5) for quad, u in quads for _ in quad], "<f4")
+    index = np.array([4 * n + i for n in range(len(quads)) for i in (0, 1, 2, 0, 2, 3)], "<u2")
+    picture = io.BytesIO()
+    Image.fromarray(np.repeat(np.array([[[220, 10, 10]] * 8 + [[10, 220, 10]] * 8], np.uint8), 16, 0)).save(
+        picture, "PNG"
+    )
+    parts = [points.tobytes(), uv.tobytes(), index.tobytes(), picture.getvalue()]
+    starts = np.cumsum([0, *(len(p) for p in parts)]).tolist()
+    data = base64.b64encode(b"".join(parts)).decode()
+    document = {
+        "asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "TEXCOORD_0": 1}, "indices": 2, "material": 0}]}],
+        "materials": [{"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}, "metallicFactor": 0}}],
+        "textures": [{"source": 0}], "images": [{"bufferView": 3, "mimeType": "image/png"}],
+        "buffers": [{"byteLength": starts[-1], "uri": f"data:application/octet-stream;base64,{data}"}],
+        "bufferViews": [
+            {"buffer": 0, "byteOffset": start, "byteLength": len(part)}
+            for start, part in zip(starts, parts, strict=False)
+        ],
+        "accessors": [
+            {"bufferView": 0, "componentType": 5126, "count": len(points), "type": "VEC3",
+             "min": points.min(0).tolist(), "max": points.max(0).tolist()},
+            {"bufferView": 1, "componentType": 5126, "count": len(uv), "type": "VEC2"},
+            {"bufferView": 2, "componentType": 5123, "count": len(index), "type": "SCALAR"},
+        ],
+    }  # fmt: skip
+    path.write_text(json.dumps(document))
+    return path
+
+
+@needs_blender
+@pytest.mark.parametrize("suffix", [".gltf", ".glb", ".blend"])
+def test_assets_keep_their_textures(renderer: Renderer, tmp_path: Path, suffix: str) -> None:
+    path = two_coloured(tmp_path / "box.gltf")
+    if suffix != ".gltf":
+        made = path.with_suffix(suffix)
+        save = (
+            f"bpy.ops.export_scene.gltf(filepath={str(made)!r})"
+            if suffix == ".glb"
+            else f"bpy.ops.file.pack_all(); bpy.ops.wm.save_as_mainfile(filepath={str(made)!r})"
+        )
+        script = "import bpy; bpy.ops.wm.read_factory_settings(use_empty=True); "
+        script += f"bpy.ops.import_scene.gltf(filepath={str(path)!r}); {save}"
+        program, *_, last = find_blender()
+        if last.endswith(".py"):
+            subprocess.run([program, "-c", script], check=True, capture_output=True)
+        else:
+            command = [program, "--background", "--factory-startup", "--python-expr", script]
+            subprocess.run(command, check=True, capture_output=True)
+        path = made
+    scene = street(6)
+    passes = renderer.render(dataclasses.replace(scene, assets={"car": str(path)}), SMALL)
+    cars = [t.id for t in scene.things if t.kind == "car"]
+    red, green, _ = np.moveaxis(passes.linear[np.isin(passes.index, cars)], -1, 0)
+    assert (red > 2 * green).mean() > 0.1 and (green > 2 * red).mean() > 0.1
 
 
 @needs_blender

@@ -1,4 +1,4 @@
-"""User CAD files (glTF, OBJ, .blend) as one shape, joined and standing on the ground, x forward."""
+"""User CAD files (glTF, OBJ, .blend) as one shape with its materials and textures, on the ground, x forward."""
 
 from __future__ import annotations
 
@@ -56,6 +56,8 @@ def load_asset(path: str) -> Asset:
     vertices: list[np.ndarray] = []
     faces: list[tuple[int, ...]] = []
     slots: list[int] = []
+    smooth: list[bool] = []
+    corners: list[np.ndarray] = []  # texture coordinates of each corner of each face
     materials: list[Any] = []
     base = 0
     graph = bpy.context.evaluated_depsgraph_get()
@@ -74,6 +76,11 @@ def load_asset(path: str) -> Asset:
             if material not in materials:
                 materials.append(material)
             slots.append(materials.index(material))
+            smooth.append(polygon.use_smooth)
+        uv = np.zeros(len(flat.loops) * 2, np.float32)
+        if flat.uv_layers.active is not None:
+            flat.uv_layers.active.uv.foreach_get("vector", uv)
+        corners.append(uv)
         base += len(flat.vertices)
     for thing in new:
         bpy.data.objects.remove(thing)
@@ -87,5 +94,7 @@ def load_asset(path: str) -> Asset:
     for material in materials:
         data.materials.append(material)
     data.polygons.foreach_set("material_index", np.asarray(slots, np.int32))
+    data.polygons.foreach_set("use_smooth", np.asarray(smooth))
+    data.uv_layers.new(name="asset").uv.foreach_set("vector", np.concatenate(corners))
     data.update()
     return Asset(data)
