@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from pacenote.training import dense
+from pacenote.training.augment import Strength
 from pacenote.training.dense import DenseOptions
 from pacenote.training.frames import Frames, decode
 
@@ -55,19 +56,23 @@ def encoder_of(kind: str, seed: int) -> Any:
     return QwenEncoder(model.model.model.visual)
 
 
-def point(kind: str, frames: Frames, dev: Frames, parts: int, whole: int, out: Path, seed: int) -> dict[str, Any]:
+def point(kind: str, frames: Frames, dev: Frames, args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Train one encoder for `parts` + `whole` steps of 16 views and score it."""
+    parts, whole, seed = args.parts, args.whole, args.seed
     encoder = encoder_of(kind, seed)
     wall, cpu = time.monotonic(), time.process_time()
-    compile = kind != "cnn"
+    common = {"compile": kind != "cnn", "muon": args.muon, "patches": not args.cells_only}
+    strength = Strength(photometric=args.photometric)
     epochs = 16 / len(frames)
-    first = DenseOptions(epochs=parts * epochs, view=PART, seed=seed, compile=compile)
+    first = DenseOptions(epochs=parts * epochs, lr=1.2e-3, view=PART, seed=seed, augment=strength, **common)
     task = dense.pretrain(encoder, frames, first, out / "parts")
-    last = DenseOptions(epochs=whole * epochs, lr=6e-4, seed=seed + 1, compile=compile)
-    task = dense.pretrain(encoder, frames, last, out / "whole", heads=dense.head_state(task))
+    if whole:
+        last = DenseOptions(epochs=whole * epochs, lr=6e-4, seed=seed + 1, augment=strength, **common)
+        task = dense.pretrain(encoder, frames, last, out / "whole", heads=dense.head_state(task))
     figures = dense.evaluate(task, dev)
     return {
         "encoder": kind, "frames": len(frames), "dev": len(dev),
+        "muon": args.muon, "patches": not args.cells_only, "photometric": args.photometric,
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "steps": [parts, whole], "wall_s": time.monotonic() - wall, "cpu_s": time.process_time() - cpu,
         "facts": figures["facts"], "cells": {name: figures["cells"][name] for name in CELLS},
@@ -103,6 +108,9 @@ def main() -> None:
     parser.add_argument("--encoders", nargs="+", default=["teacher", "student", "cnn"])
     parser.add_argument("--parts", type=int, default=600, help="steps of 16 parts of frames")
     parser.add_argument("--whole", type=int, default=200, help="steps of 16 whole frames")
+    parser.add_argument("--muon", type=float, default=16.0, help="of a tower; 0 = AdamW for all")
+    parser.add_argument("--cells-only", action="store_true", help="do not name the classes patch by patch")
+    parser.add_argument("--photometric", type=float, default=0.5, help="strength of photometric augmentation")
     parser.add_argument("--threads", type=int, default=0, help="torch threads; 1 is best on a busy machine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="one point of few steps, to see that it runs")
@@ -121,11 +129,12 @@ def main() -> None:
             print(f"only {len(train)} frames: no point at {count}", file=sys.stderr)
             continue
         for kind in args.encoders:
-            place = args.out / f"{kind}-{count}-{args.parts}-{args.whole}-{args.seed}"
+            how = (args.parts, args.whole, args.seed, args.muon, args.cells_only, args.photometric)
+            place = args.out / "-".join(map(str, (kind, count, *how)))
             held = place / "point.json"
             if not held.is_file():
                 chosen = train.subset(range(count))
-                made = point(kind, chosen, dev, args.parts, args.whole, place, args.seed)
+                made = point(kind, chosen, dev, args, place)
                 held.write_text(json.dumps(made))
             points.append(json.loads(held.read_text()))
             print(table(points[-1:]).splitlines()[-1], flush=True)
