@@ -56,7 +56,9 @@ def encoder_of(kind: str, seed: int) -> Any:
     return QwenEncoder(model.model.model.visual)
 
 
-def point(kind: str, frames: Frames, dev: Frames, args: argparse.Namespace, out: Path) -> dict[str, Any]:
+def point(
+    kind: str, frames: Frames, dev: Frames, real: Frames | None, args: argparse.Namespace, out: Path
+) -> dict[str, Any]:
     """Train one encoder for `parts` + `whole` steps of 16 views and score it."""
     parts, whole, seed = args.parts, args.whole, args.seed
     encoder = encoder_of(kind, seed)
@@ -70,22 +72,25 @@ def point(kind: str, frames: Frames, dev: Frames, args: argparse.Namespace, out:
         last = DenseOptions(epochs=whole * epochs, lr=6e-4, seed=seed + 1, augment=strength, **common)
         task = dense.pretrain(encoder, frames, last, out / "whole", heads=dense.head_state(task))
     figures = dense.evaluate(task, dev)
+    found = dense.evaluate(task, real)["facts"] if real is not None else {}
     return {
         "encoder": kind, "frames": len(frames), "dev": len(dev),
         "muon": args.muon, "patches": not args.cells_only, "photometric": args.photometric,
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "steps": [parts, whole], "wall_s": time.monotonic() - wall, "cpu_s": time.process_time() - cpu,
-        "facts": figures["facts"], "cells": {name: figures["cells"][name] for name in CELLS},
+        "facts": figures["facts"], "real": found, "cells": {name: figures["cells"][name] for name in CELLS},
     }  # fmt: skip
 
 
 def table(points: list[dict[str, Any]]) -> str:
     """The points as a Markdown table."""
     columns = ("light", "obstacles", "crossroad", "average")
+    photos = ("light", "obstacles.cone", "crossroad") if any(p.get("real") for p in points) else ()
     cells = ("light_red", "light_yellow", "light_green", "cone", "pedestrian", "zebra")
     lines = [
-        "| encoder | M parameters | frames | steps | " + " | ".join(columns) + " | " + " | ".join(cells) + " | CPU s |",
-        "| --- " * (5 + len(columns) + len(cells)) + "|",
+        "| encoder | M parameters | frames | steps | "
+        + " | ".join((*columns, *cells, *(f"photos: {name}" for name in photos), "CPU s |")),
+        "| --- " * (5 + len(columns) + len(cells) + len(photos)) + "|",
     ]
 
     def said(value: float | None) -> str:
@@ -93,7 +98,7 @@ def table(points: list[dict[str, Any]]) -> str:
 
     for p in points:
         facts = " | ".join(said(p["facts"][c]) for c in columns)
-        own = " | ".join(said(p["cells"][c]) for c in cells)
+        own = " | ".join((*(said(p["cells"][c]) for c in cells), *(said(p["real"].get(c)) for c in photos)))
         steps, size = f"{p['steps'][0]} + {p['steps'][1]}", f"{p['parameters'] / 1e6:.1f}"
         lines.append(f"| {p['encoder']} | {size} | {p['frames']} | {steps} | {facts} | {own} | {p['cpu_s']:.0f} |")
     return "\n".join(lines)
@@ -102,6 +107,7 @@ def table(points: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a Dataset with splits train and dev")
+    parser.add_argument("--real", help="a Dataset of photos (split test) on which the facts are scored too")
     parser.add_argument("--out", type=Path, required=True, help="for decoded frames, checkpoints and finished points")
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--frames", type=int, nargs="+", default=[300, 750, 1500])
@@ -123,6 +129,7 @@ def main() -> None:
         args.frames, args.encoders, args.parts, args.whole = [64], ["student"], 4, 2
     train = frames_of(args.data, "train", args.out / "frames", max(args.frames), args.seed)
     dev = frames_of(args.data, "dev", args.out / "frames", 32 if args.quick else 10**9, args.seed)
+    real = frames_of(args.real, "test", args.out / "frames", 10**9, args.seed) if args.real else None
     points = []
     for count in args.frames:
         if count > len(train):
@@ -134,7 +141,7 @@ def main() -> None:
             held = place / "point.json"
             if not held.is_file():
                 chosen = train.subset(range(count))
-                made = point(kind, chosen, dev, args, place)
+                made = point(kind, chosen, dev, real, args, place)
                 held.write_text(json.dumps(made))
             points.append(json.loads(held.read_text()))
             print(table(points[-1:]).splitlines()[-1], flush=True)
