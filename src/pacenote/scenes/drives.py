@@ -15,7 +15,7 @@ from pacenote.scenes.moment import approach_states
 from pacenote.scenes.obstacles import MAKERS
 from pacenote.scenes.people import bystanders
 from pacenote.scenes.recipe import SceneRecipe
-from pacenote.scenes.roads import Ground, build, own_crossings, stop_back
+from pacenote.scenes.roads import Ground, build, own_crossings, stop_back, stop_lines
 from pacenote.scenes.scene import Camera, Environment, Facts, Scene, Signal, Thing
 from pacenote.scenes.seeds import seed32, stream
 from pacenote.scenes.sides import draw_theme
@@ -116,14 +116,7 @@ def drive_scenes(
         if e in streets.edges and streets.edges[e].end in streets.junctions and streets.signalised(streets.edges[e].end)
     ]
     marked = wish.crossing
-    stops = {
-        e.id: stop_back(streets, e, False)
-        for e in streets.edges.values()
-        if e.drive
-        and e.end in streets.junctions
-        and streets.junctions[e.end].arms > 2
-        and any(k.links for k in e.drive)
-    }
+    stops = stop_lines(streets, False)
     zebras = frozenset(c.id for c in streets.crossings) if marked else frozenset()
     kind = streets.edges[way[0]].road_class
     ground = build(

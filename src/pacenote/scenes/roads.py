@@ -97,6 +97,18 @@ def stop_back(streets: Streets, edge: Edge, zebra: bool) -> float:
     return 6.0 if zebra and not own_crossings(streets, edge) else 0.6
 
 
+def stop_lines(streets: Streets, zebra: bool) -> dict[str, float]:
+    """Edge -> `stop_back` of every approach to a junction where roads meet."""
+    return {
+        e.id: stop_back(streets, e, zebra)
+        for e in streets.edges.values()
+        if e.drive
+        and e.end in streets.junctions
+        and streets.junctions[e.end].arms > 2
+        and any(lane.links for lane in e.drive)
+    }
+
+
 def own_crossings(streets: Streets, edge: Edge) -> list[Crossing]:
     """SUMO's crossings over this edge at its end."""
     return [c for c in streets.crossings if c.junction == edge.end and edge.id in c.edges]

@@ -11,7 +11,7 @@ from pacenote.scenes.camera import lens_px, mount
 from pacenote.scenes.geometry import Line, at, left_of, length
 from pacenote.scenes.moment import Moment
 from pacenote.scenes.recipe import SceneRecipe
-from pacenote.scenes.roads import own_crossings, stop_back, zebra_across
+from pacenote.scenes.roads import own_crossings, stop_back, stop_lines, zebra_across
 from pacenote.scenes.scene import Camera, Signal
 from pacenote.scenes.seeds import chance, uniform
 from pacenote.scenes.signals import draw_style, junction_signals, midblock_signals
@@ -119,13 +119,9 @@ def junction_site(
     )
     all_stops = lit or chance(rng, 0.6)
     stops = {
-        e.id: stop_back(streets, e, marked)
-        for e in streets.edges.values()
-        if e.drive
-        and e.end in streets.junctions
-        and streets.junctions[e.end].arms > 2
-        and any(k.links for k in e.drive)
-        and (all_stops or streets.signalised(e.end))
+        name: back
+        for name, back in stop_lines(streets, marked).items()
+        if all_stops or streets.signalised(streets.edges[name].end)
     }
     back = stop_back(streets, edge, marked)
     stop_at = length(lane.shape) - back
