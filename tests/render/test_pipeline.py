@@ -185,6 +185,27 @@ def test_the_index_digest_tells_one_pixel() -> None:
     assert index_digest(index) == index_digest(index.copy()) != index_digest(other)
 
 
+@pytest.mark.parametrize("k1", [-0.06, 0.02, 0.0])
+def test_intrinsics_are_those_of_the_lens(k1: float) -> None:
+    """A pixel of the finished frame, followed back through the lens and along its ray, is found again by OpenCV."""
+    import cv2
+
+    from pacenote.render.finish import _maps
+
+    width, height, fov = 672, 378, 70.0
+    held = intrinsics(Camera(1, 2, 1.5, 0.3, fov=fov, k1=k1), width, height)
+    map_x, map_y, _ = _maps(width, height, k1)
+    focal = width / 2 / np.tan(np.radians(fov) / 2)
+    for column, row in ((5, 7), (600, 40), (336, 189), (500, 350)):
+        x = (map_x[row, column] + 0.5 - width / 2) / focal
+        y = (map_y[row, column] + 0.5 - height / 2) / focal
+        matrix = np.array([[held["fx"], 0, held["cx"]], [0, held["fy"], held["cy"]], [0, 0, 1]])
+        found, _ = cv2.projectPoints(
+            np.array([[x, y, 1.0]]), np.zeros(3), np.zeros(3), matrix, np.array([held["k1"], 0, 0, 0])
+        )
+        np.testing.assert_allclose(found.ravel(), (column + 0.5, row + 0.5), atol=0.05)
+
+
 def test_intrinsics() -> None:
     held = intrinsics(Camera(1, 2, 1.5, 0.3, fov=90.0), 672, 378)
     assert held["fx"] == pytest.approx(336)

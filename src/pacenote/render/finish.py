@@ -171,6 +171,16 @@ def precipitation(linear: Image, depth: NDArray[np.float32], scene: Scene, rng: 
     return linear + layer[..., None] * (tone - linear) * 0.8
 
 
+def shrink(width: int, height: int, k1: float) -> float:
+    """Barrel distortion pulls the frame's edge inwards, by this factor at most; the lens enlarges the picture by its
+    inverse, so that nothing from outside is asked for. `k1` counts radii in half widths of the frame."""
+    edge = np.array([1.0, height / width, math.hypot(1.0, height / width)])
+    zoom = float(min(1.0, (1 + k1 * edge**2).min()))
+    if zoom < 0.3:
+        raise InputError(f"camera k1 = {k1} is too strong a distortion; use -0.5 to 1")
+    return zoom
+
+
 def _maps(width: int, height: int, k1: float) -> tuple[Image, Image, float]:
     """Source coordinates of each pixel of the warped image, and the factor from its radii to distorted radii."""
     half = width / 2
@@ -181,11 +191,7 @@ def _maps(width: int, height: int, k1: float) -> tuple[Image, Image, float]:
             out -= (out * (1 + k1 * out**2) - r) / np.maximum(1 + 3 * k1 * out**2, 0.2)
         return out
 
-    # Barrel distortion pulls the frame's edge inwards: enlarge until nothing from outside is asked for.
-    edge = np.array([1.0, height / width, math.hypot(1.0, height / width)])
-    zoom = float(min(1.0, (1 + k1 * edge**2).min()))
-    if zoom < 0.3:
-        raise InputError(f"camera k1 = {k1} is too strong a distortion; use -0.5 to 1")
+    zoom = shrink(width, height, k1)
     x = (np.arange(width) + 0.5 - width / 2) / half
     y = (np.arange(height) + 0.5 - height / 2) / half
     r = np.hypot(x[None, :], y[:, None])

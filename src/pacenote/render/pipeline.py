@@ -319,11 +319,19 @@ def encode(frame: NDArray[np.uint8], name: str, quality: int) -> Picture:
 
 
 def intrinsics(camera: Camera, width: int, height: int) -> dict[str, float]:
-    """The columns of `data.schema.CAMERA` for a frame of that size: a pinhole with square pixels, then its pose."""
-    focal = width / 2 / math.tan(math.radians(camera.fov) / 2)
-    pose = {name: float(getattr(camera, name)) for name in ("k1", "x", "y", "z", "yaw", "pitch", "roll")}
-    size = {"width": float(width), "height": float(height), "cx": width / 2, "cy": height / 2}
-    return pose | size | {"fx": focal, "fy": focal}
+    """The columns of `data.schema.CAMERA` for a frame of that size, then the pose.
+
+    fx, fy, cx, cy (pixels) and k1 are OpenCV's: the ray (x, y, 1) meets the frame at fx x (1 + k1 (x^2 + y^2)) + cx.
+    A Scene's own k1 counts radii in half widths, and its lens enlarges what it bends (`finish.shrink`).
+    """
+    from pacenote.render.finish import shrink
+
+    half = width / 2
+    focal = half / math.tan(math.radians(camera.fov) / 2)
+    pose = {name: float(getattr(camera, name)) for name in ("x", "y", "z", "yaw", "pitch", "roll")}
+    size = {"width": float(width), "height": float(height), "cx": half, "cy": height / 2}
+    seen = focal / shrink(width, height, camera.k1)
+    return pose | size | {"fx": seen, "fy": seen, "k1": camera.k1 * (focal / half) ** 2}
 
 
 def halve(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
