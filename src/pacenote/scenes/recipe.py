@@ -108,7 +108,7 @@ class SceneRecipe:
     name: str = "streets"
     seed: int = 0
     split: str = "train"
-    parts: dict[str, int] = field(default_factory=lambda: {"train": 4000, "dev": 300, "test": 640})
+    parts: dict[str, int] = field(default_factory=lambda: {"train": 880, "dev": 160, "test": 640})
     networks: Networks = field(default_factory=Networks)
     traffic: Traffic = field(default_factory=Traffic)
     lights: Lights = field(default_factory=Lights)
