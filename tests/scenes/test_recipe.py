@@ -23,7 +23,7 @@ def test_shipped_recipes_load(path: Path) -> None:
 
 def test_streets_has_the_fixed_amounts_and_quotas() -> None:
     recipe = SceneRecipe.load(ROOT / "recipes" / "streets.yaml")
-    assert recipe.parts == {"train": 4000, "dev": 300, "test": 640}
+    assert recipe.parts == {"train": 880, "dev": 160, "test": 640}
     assert recipe.time["night"] / sum(recipe.time.values()) >= 0.2
     assert recipe.weather["rain"] / sum(recipe.weather.values()) >= 0.15
 
