@@ -110,6 +110,19 @@ def test_a_view_that_cuts_the_evidence_away_makes_facts_unknown() -> None:
     assert truth.obstacles["cone"] is None and truth.obstacles["barrier"] is False and truth.obstacles_any is None
     assert truth.crossroad["intersection"] is True
     assert with_unknown(record(), frozenset()) == record()
+    assert with_unknown(record(), frozenset({"car"})).truth == record().truth  # no advisory speaks of cars
+
+
+def test_the_limit_is_what_is_given_or_shown() -> None:
+    assert {one.text for one in many(record(), "limit")} == {"None."}
+    sign = {"kind": "speed_limit", "role": "ahead", "stated": True, "state": "60", "box": [500, 90, 525, 120]}
+    signed = record(objects=(*record().objects, sign))
+    assert {one.text for one in many(signed, "limit")} == {"60 km/h."}
+    given = record(conditions={"limit_kmh": 40})
+    assert {one.text for one in many(given, "limit")} == {"40 km/h."}
+    assert all("40" in one.question for one in many(given, "limit"))
+    half_read = record(objects=(*record().objects, {**sign, "stated": None}))
+    assert not many(half_read, "limit") and not many(with_unknown(signed, frozenset({"speed_limit"})), "limit")
 
 
 def test_mirrors_swap_left_and_right() -> None:

@@ -40,6 +40,7 @@ ASK_CONDITION = {
     "time": ("Is it day, dusk or night?", ("day", "dusk", "night")),
     "road_class": ("What kind of road is this?", ("motorway", "arterial", "urban", "residential", "toll")),
 }
+ASK_LIMIT = ("What is the speed limit here?", "Speed limit?")
 LIMIT = ("The speed limit here is {0} km/h.", "Limit: {0} km/h.", "The limit is {0}.")
 CONTEXT = {"weather": "Weather: {0}.", "time": "Time: {0}.", "road_class": "Road: {0}."}
 OWN_SPEED = "Own speed: {0} km/h."
@@ -65,7 +66,7 @@ class Ask:
 
 # Share of each kind; kinds that a record cannot answer are drawn again.
 MIX: dict[str, float] = {
-    "advisory": 0.40, "slot": 0.25, "yes_no": 0.15, "count": 0.06, "where": 0.08, "condition": 0.06,
+    "advisory": 0.40, "slot": 0.24, "yes_no": 0.13, "count": 0.05, "where": 0.06, "condition": 0.07, "limit": 0.05,
 }  # fmt: skip
 
 
@@ -105,7 +106,12 @@ def with_unknown(record: Record, hidden: frozenset[str]) -> Record:
     from pacenote.training.targets import CROSSROAD_KINDS, LIGHT_KINDS
 
     truth = record.truth
-    changes: dict[str, Any] = {"speed_kmh": None}
+    changes: dict[str, Any] = {}
+    objects = record.objects
+    if hidden & (LIGHT_KINDS | CROSSROAD_KINDS | {*OBSTACLES, "speed_limit"}):
+        changes["speed_kmh"] = None
+    if "speed_limit" in hidden:  # half a sign may still be read
+        objects = (*objects, {"kind": "speed_limit", "role": "ahead", "stated": None})
     if hidden & LIGHT_KINDS:
         changes |= {"light": None, "light_state": None}
     lost = {kind for kind in OBSTACLES if kind in hidden}
@@ -114,7 +120,7 @@ def with_unknown(record: Record, hidden: frozenset[str]) -> Record:
         changes |= {"obstacles": facts, "obstacles_any": True if any(facts.values()) else None}
     if hidden & CROSSROAD_KINDS:
         changes |= {"crossroad": {}, "crossroad_any": None}
-    return replace(record, truth=replace(truth, **changes))
+    return replace(record, truth=replace(truth, **changes), objects=objects)
 
 
 def _slot_pieces(record: Record, slot: str, rng: np.random.Generator | None) -> list[Piece]:
@@ -263,8 +269,20 @@ def _condition(record: Record, rng: np.random.Generator, width: float) -> Ask | 
     return Ask("condition", ASK_CONDITION[name][0], ((said.capitalize() + ".", record.weight),))
 
 
+def _limit(record: Record, rng: np.random.Generator, width: float) -> Ask | None:
+    """The limit that the question gives or a legible sign or marking shows; none where both are silent."""
+    given = record.conditions.get("limit_kmh")
+    signs = [o for o in record.objects if o.get("kind") == "speed_limit" and o.get("role") == "ahead"]
+    if given is None and (not record.objects or any(o.get("stated") is None for o in signs)):
+        return None
+    shown = [str(o.get("state")) for o in signs if o.get("stated")]
+    said = f"{given or shown[0]} km/h." if given or shown else "None."
+    return Ask("limit", _lead(record, rng, True) + str(rng.choice(ASK_LIMIT)), ((said, record.weight),))
+
+
 _MAKERS: dict[str, Callable[[Record, Any, float], Ask | None]] = {
     "advisory": _whole, "slot": _slot, "yes_no": _yes_no, "count": _count, "where": _where, "condition": _condition,
+    "limit": _limit,
 }  # fmt: skip
 
 
