@@ -88,9 +88,9 @@ def table(points: list[dict[str, Any]]) -> str:
     photos = ("light", "obstacles.cone", "crossroad") if any(p.get("real") for p in points) else ()
     cells = ("light_red", "light_yellow", "light_green", "cone", "pedestrian", "zebra")
     lines = [
-        "| encoder | M parameters | frames | steps | "
+        "| encoder | M parameters | frames | steps | Muon | patches | photometric | "
         + " | ".join((*columns, *cells, *(f"photos: {name}" for name in photos), "CPU s |")),
-        "| --- " * (5 + len(columns) + len(cells) + len(photos)) + "|",
+        "| --- " * (8 + len(columns) + len(cells) + len(photos)) + "|",
     ]
 
     def said(value: float | None) -> str:
@@ -100,7 +100,9 @@ def table(points: list[dict[str, Any]]) -> str:
         facts = " | ".join(said(p["facts"][c]) for c in columns)
         own = " | ".join((*(said(p["cells"][c]) for c in cells), *(said(p["real"].get(c)) for c in photos)))
         steps, size = f"{p['steps'][0]} + {p['steps'][1]}", f"{p['parameters'] / 1e6:.1f}"
-        lines.append(f"| {p['encoder']} | {size} | {p['frames']} | {steps} | {facts} | {own} | {p['cpu_s']:.0f} |")
+        how = f"{p['muon']:g} | {'yes' if p['patches'] else 'no'} | {p['photometric']:g}"
+        row = (p["encoder"], size, p["frames"], steps, how, facts, own, f"{p['cpu_s']:.0f}")
+        lines.append("| " + " | ".join(map(str, row)) + " |")
     return "\n".join(lines)
 
 

@@ -141,8 +141,9 @@ def test_resume_after_the_command_is_killed(tmp_path: Path, how: signal.Signals)
     root = Path(__file__).parents[2]
     env = os.environ | {"PYTHONPATH": str(root)}
     child = subprocess.Popen(
-        [sys.executable, str(script), str(out)], env=env, start_new_session=True, stderr=subprocess.DEVNULL
-    )
+        [sys.executable, str(script), str(out)], env=env, start_new_session=True, stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )  # fmt: skip
     deadline = time.monotonic() + 180
     while not (out.is_dir() and len(names(out)) >= 3):
         assert time.monotonic() < deadline, "the run did not start"
