@@ -166,10 +166,10 @@ def test_a_users_asset_stands_in_the_things_box(renderer: Renderer, tmp_path: Pa
 def two_coloured(path: Path) -> Path:
     """A glTF box, 3 m long, whose texture is red below and green above half its height."""
     corners = [(3 * z, y, x) for y in (0.0, 0.5, 1.0) for x in (0.0, 1.0) for z in (0.0, 1.0)]  # y up, as glTF has it
-    rings = [[(0, 1, 3, 2)], [(8, 10, 11, 9)]]
-    halves = [[(a, a + 4, b + 4, b) for a, b in ((0, 1), (1, 3), (3, 2), (2, 0))] for _ in range(1)]
-    quads = [(q, 0.25) for q in (*rings[0], *halves[0])]
-    quads += [(q, 0.75) for q in (*rings[1], *(tuple(i + 4 for i in q) for q in halves[0]))]
+    sides = [(a, a + 4, b + 4, b) for a, b in ((0, 1), (1, 3), (3, 2), (2, 0))]  # of the lower half
+    red, green = 0.25, 0.75  # across the texture
+    quads = [(quad, red) for quad in ((0, 1, 3, 2), *sides)]
+    quads += [(quad, green) for quad in ((8, 10, 11, 9), *(tuple(i + 4 for i in side) for side in sides))]
     points = np.array([corners[i] for quad, _ in quads for i in quad], "<f4")
     uv = np.array([(u, 0.5) for quad, u in quads for _ in quad], "<f4")
     index = np.array([4 * n + i for n in range(len(quads)) for i in (0, 1, 2, 0, 2, 3)], "<u2")

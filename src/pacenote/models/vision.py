@@ -176,10 +176,15 @@ def patch_tokens(visual: Any, pixels: Tensor, grid: Grid) -> Tensor:
     return x[:, layout.inverse.to(device)]
 
 
+def merged(visual: Any, tokens: Tensor) -> Tensor:
+    """`patch_tokens` through the merger: visual tokens (B, cells, out_hidden_size)."""
+    cells: Tensor = visual.merger.mlp(tokens.flatten(2))
+    return cells
+
+
 def encode(visual: Any, pixels: Tensor, grid: Grid) -> Tensor:
-    """Visual tokens of images of one shape: `patch_tokens` through the merger, (B, cells, out_hidden_size)."""
-    tokens: Tensor = visual.merger.mlp(patch_tokens(visual, pixels, grid).flatten(2))
-    return tokens
+    """Visual tokens (B, cells, out_hidden_size) of images of one shape; `pixels` as for `patch_tokens`."""
+    return merged(visual, patch_tokens(visual, pixels, grid))
 
 
 def _forward(self: Any, hidden_states: Tensor, grid_thw: Tensor, **kwargs: Any) -> Any:

@@ -126,13 +126,15 @@ def pretrain(
     patch = int(getattr(encoder, "patch", 0)) if options.patches else 0
     chosen = [i for i in range(len(frames)) if frames.has_map[i]][:: max(1, len(frames) // 300)]
     rng = np.random.default_rng(options.seed)
-    plain = collate([item(frames, i, rng, PLAIN, patch=patch) for i in chosen])
-    positive = {name: positive_weights(plain[name].numpy()) for name in ("cells", "patches") if name in plain}
+    plain: dict[str, list[np.ndarray]] = {"cells": [], **({"patches": []} if patch else {})}
+    for i in chosen:
+        one = item(frames, i, rng, PLAIN, patch=patch)
+        for name, kept in plain.items():
+            kept.append(one[name])
+    positive = {name: torch.from_numpy(positive_weights(np.stack(kept))) for name, kept in plain.items()}
     torch.manual_seed(options.seed)
-    task = DenseTask(
-        encoder, torch.from_numpy(positive["cells"]), torch.from_numpy(class_weights()), options.facts_weight,
-        torch.from_numpy(positive["patches"]) if patch else None,
-    )  # fmt: skip
+    weight = torch.from_numpy(class_weights())
+    task = DenseTask(encoder, positive["cells"], weight, options.facts_weight, positive.get("patches"))
     if heads is not None:
         task.load_state_dict(heads, strict=False)
     steps = max(1, round(options.epochs * len(frames) / options.batch))

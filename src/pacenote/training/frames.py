@@ -151,6 +151,15 @@ def open_records(path: Path) -> list[Record]:
     ]
 
 
+def shown_limit(objects: Sequence[dict[str, Any]]) -> str | None:
+    """The number on a legible limit sign or marking, "" where none is there; None where that is not known: a sign can
+    be half read, or there is no evidence at all."""
+    signs = [item for item in objects if item.get("kind") == "speed_limit" and item.get("role") == "ahead"]
+    if not objects or any(item.get("stated") is None for item in signs):
+        return None
+    return next((str(item.get("state")) for item in signs if item.get("stated")), "")
+
+
 _MIRROR = {"left": "right", "right": "left"}
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pacenote.advisory import CROSSROADS, LIGHT_STATES, OBSTACLES, SLOTS, Advisory, Light, kind_words, slot_text
 from pacenote.advisory.domain import SPEEDS
-from pacenote.training.frames import Record
+from pacenote.training.frames import Record, shown_limit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -271,12 +271,11 @@ def _condition(record: Record, rng: np.random.Generator, width: float) -> Ask | 
 
 def _limit(record: Record, rng: np.random.Generator, width: float) -> Ask | None:
     """The limit that the question gives or a legible sign or marking shows; none where both are silent."""
-    given = record.conditions.get("limit_kmh")
-    signs = [o for o in record.objects if o.get("kind") == "speed_limit" and o.get("role") == "ahead"]
-    if given is None and (not record.objects or any(o.get("stated") is None for o in signs)):
+    given, shown = record.conditions.get("limit_kmh"), shown_limit(record.objects)
+    if given is None and shown is None:
         return None
-    shown = [str(o.get("state")) for o in signs if o.get("stated")]
-    said = f"{given or shown[0]} km/h." if given or shown else "None."
+    limit = given or shown
+    said = f"{limit} km/h." if limit else "None."
     return Ask("limit", _lead(record, rng, True) + str(rng.choice(ASK_LIMIT)), ((said, record.weight),))
 
 

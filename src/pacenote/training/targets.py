@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pacenote.advisory import CROSSROADS, LIGHT_STATES, MOVEMENTS, OBSTACLES
 from pacenote.advisory.domain import SPEEDS
 from pacenote.data.classes import CLASS_INDEX, CLASSES
+from pacenote.training.frames import shown_limit
 from pacenote.training.questions import ASK_CONDITION
 
 if TYPE_CHECKING:
@@ -26,14 +27,15 @@ WEIGHT_OF = {
     "barrier": 3.0, "construction": 3.0, "debris": 3.0, "crash": 3.0, "pedestrian": 3.0, "animal": 3.0, "zebra": 2.0,
     "junction": 2.0, "speed_sign": 2.0, "number": 2.0, "toll": 2.0, "arrow": 1.5,
 }  # fmt: skip
-# Things of a class that concern the ego car: its own light, what stands on its road, what its route runs over.
-_OWN_CLASS = {
-    "own_light_red": "light_red", "own_light_yellow": "light_yellow", "own_light_green": "light_green",
-    "own_light_off": "light_off", "own_pedestrian": "pedestrian", "own_pedestrian_crossing": "zebra",
-    "own_intersection": "junction",
-}  # fmt: skip
 LIMITS = tuple(f"limit_{kmh}" for kmh in range(10, 140, 10))  # the number of a legible limit sign or marking
-OWN = (*_OWN_CLASS, *LIMITS)
+# What concerns the ego car (its own light, what stands on its road, what its route runs over, the number on a sign) and
+# the classes whose pixels bear it.
+_BEARERS: dict[str, tuple[str, ...]] = {
+    "own_light_red": ("light_red",), "own_light_yellow": ("light_yellow",), "own_light_green": ("light_green",),
+    "own_light_off": ("light_off",), "own_pedestrian": ("pedestrian",), "own_pedestrian_crossing": ("zebra",),
+    "own_intersection": ("junction",), **dict.fromkeys(LIMITS, ("speed_sign", "number")),
+}  # fmt: skip
+OWN = tuple(_BEARERS)
 TARGETS = (*CLASSES, *OWN)
 FACTS: dict[str, int] = {
     "light": len(LIGHT_STATES),
@@ -58,12 +60,8 @@ def cells_of(classes: np.ndarray, objects: Sequence[dict[str, Any]] = ()) -> np.
     """
     import numpy as np
 
-    cell, least = _cell_index(classes.shape)
-    count = len(CLASSES)
-    cells = (cell.max() // count) + 1
-    counts = np.bincount((cell + classes).ravel(), minlength=cells * count)[: cells * count].reshape(-1, count)
-    seen = np.where(counts >= least, 1, np.where(counts > 0, UNKNOWN, 0)).astype(np.int8)
-    rows, columns = classes.shape[0] // CELL, classes.shape[1] // CELL
+    seen = _named(_held(classes, CELL), [LEAST_PX_OF.get(name, LEAST_PX) for name in CLASSES])
+    rows, columns = seen.shape[:2]
     own = np.zeros((rows, columns, len(OWN)), np.int8)
     for item in objects:
         name = _own_name(item)
@@ -76,56 +74,62 @@ def cells_of(classes: np.ndarray, objects: Sequence[dict[str, Any]] = ()) -> np.
         )
         part = own[(*where, OWN.index(name))]
         if item.get("stated"):
-            through = [CLASS_INDEX[one] for one in _BEARERS.get(name, ())]
-            part[(seen.reshape(rows, columns, -1)[where][..., through] != 0).any(-1)] = 1
+            through = [CLASS_INDEX[one] for one in _BEARERS[name]]
+            part[(seen[where][..., through] != 0).any(-1)] = 1
         else:
             part[part == 0] = UNKNOWN
-    return np.concatenate([seen, own.reshape(-1, len(OWN))], 1)
-
-
-_BEARERS = {
-    **{name: (one,) for name, one in _OWN_CLASS.items()},
-    **dict.fromkeys(LIMITS, ("speed_sign", "number")),
-}
+    return np.concatenate([seen, own], 2).reshape(-1, len(TARGETS))
 
 
 def patches_of(classes: np.ndarray, patch: int) -> np.ndarray:
     """(H, W) class map -> (H/28 * W/28, (28/patch)^2, len(CLASSES)) int8: what each patch has, in the order in which a
     tower merges the patches of a cell; 1, 0 or -1 as in `cells_of`."""
+    merge = CELL // patch
+    least = [min(2, LEAST_PX_OF[name]) if name in LEAST_PX_OF else patch * patch // 16 for name in CLASSES]
+    seen = _named(_held(classes, patch), least)
+    rows, columns = seen.shape[:2]
+    cells = seen.reshape(rows // merge, merge, columns // merge, merge, -1).transpose(0, 2, 1, 3, 4)
+    return cells.reshape(-1, merge * merge, len(CLASSES))
+
+
+def _held(classes: np.ndarray, side: int) -> np.ndarray:
+    """(H, W) class map -> (H/side, W/side, len(CLASSES)): pixels of each class in each square."""
     import numpy as np
 
-    count, merge = len(CLASSES), CELL // patch
-    rows, columns = (side // patch for side in classes.shape)
-    where = (np.arange(classes.shape[0]) // patch)[:, None] * columns + np.arange(classes.shape[1]) // patch
-    held = np.bincount((where * count + classes).ravel(), minlength=rows * columns * count)
-    held = held.reshape(rows // merge, merge, columns // merge, merge, count).transpose(0, 2, 1, 3, 4)
-    least = np.array([min(2, LEAST_PX_OF[name]) if name in LEAST_PX_OF else patch * patch // 16 for name in CLASSES])
-    seen = np.where(held >= least, 1, np.where(held > 0, UNKNOWN, 0)).astype(np.int8)
-    return seen.reshape(-1, merge * merge, count)
+    rows, columns = (length // side for length in classes.shape)
+    count = rows * columns * len(CLASSES)
+    return np.bincount((_squares(classes.shape, side) + classes).ravel(), minlength=count).reshape(rows, columns, -1)
+
+
+def _named(held: np.ndarray, least: list[int]) -> np.ndarray:
+    """Pixels (..., classes) -> int8: 1 at least so many, 0 none, UNKNOWN between."""
+    import numpy as np
+
+    return np.where(held >= np.array(least), 1, np.where(held > 0, UNKNOWN, 0)).astype(np.int8)
+
+
+@functools.lru_cache(maxsize=8)
+def _squares(shape: tuple[int, int], side: int) -> np.ndarray:
+    """The number of each pixel's square, in steps of len(CLASSES)."""
+    import numpy as np
+
+    rows, columns = np.arange(shape[0]) // side, np.arange(shape[1]) // side
+    squares: np.ndarray = (rows[:, None] * (shape[1] // side) + columns) * len(CLASSES)
+    return squares
 
 
 def _own_name(item: dict[str, Any]) -> str | None:
     """Which of OWN an evidence object is, None where it is none of them or plainly not there."""
-    if item.get("kind") == "speed_limit" and item.get("stated") is not False and item.get("box"):
-        limit = f"limit_{item.get('state')}"
-        return limit if limit in OWN else None
     if item.get("stated") is False or not item.get("box") or item.get("role") not in ("ego", "obstacle", "ahead"):
         return None
-    kind = str(item.get("kind"))
-    if kind == "traffic_light":
-        kind = f"light_{str(item.get('state')).split(' ')[0]}"
-    name = f"own_{kind}"
+    kind, state = str(item.get("kind")), str(item.get("state"))
+    if kind == "speed_limit":
+        name = f"limit_{state}"
+    elif kind == "traffic_light":
+        name = f"own_light_{state.split(' ')[0]}"
+    else:
+        name = f"own_{kind}"
     return name if name in OWN else None
-
-
-@functools.lru_cache(maxsize=8)
-def _cell_index(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    import numpy as np
-
-    rows, columns = np.arange(shape[0]) // CELL, np.arange(shape[1]) // CELL
-    cell = (rows[:, None] * (shape[1] // CELL) + columns) * len(CLASSES)
-    least = np.array([LEAST_PX_OF.get(name, LEAST_PX) for name in CLASSES])
-    return cell, least
 
 
 def class_weights() -> np.ndarray:
@@ -166,10 +170,7 @@ def facts_of(view: View) -> np.ndarray:
     for name, (_, known) in ASK_CONDITION.items():
         if view.record.conditions.get(name) in known:
             values[name] = known.index(view.record.conditions[name])
-    limits = [item for item in view.record.objects if item.get("kind") == "speed_limit" and item.get("role") == "ahead"]
-    if "speed_limit" not in hidden and view.record.objects and all(item.get("stated") is not None for item in limits):
-        stated = [item.get("state") for item in limits if item.get("stated")]
-        values["limit"] = (
-            next((1 + i for i, name in enumerate(LIMITS) if name == f"limit_{stated[0]}"), 0) if stated else 0
-        )
+    shown = None if "speed_limit" in hidden else shown_limit(view.record.objects)
+    if shown is not None:
+        values["limit"] = 1 + LIMITS.index(f"limit_{shown}") if f"limit_{shown}" in LIMITS else 0
     return np.array(list(values.values()), np.int64)

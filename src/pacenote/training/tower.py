@@ -48,8 +48,9 @@ class QwenEncoder(nn.Module):
 
     def merged(self, patch_tokens: Tensor) -> Tensor:
         """Tokens of cells from those of their patches."""
-        tokens: Tensor = self.visual.merger.mlp(patch_tokens.flatten(2))
-        return tokens
+        from pacenote.models.vision import merged
+
+        return merged(self.visual, patch_tokens)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.merged(self.patch_tokens(images))
