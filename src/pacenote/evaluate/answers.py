@@ -85,8 +85,7 @@ def _generate_scored(
         steps.append((best.indices, best.values))
         return scores
 
-    tokenizer = model.processor.tokenizer
-    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    tokenizer, end = model.tokenizer, model.end_id
     with torch.inference_mode():
         batch = model.inputs(images, questions, roles)
         model.model.generate(

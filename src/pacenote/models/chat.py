@@ -26,14 +26,16 @@ CHAT_TEMPLATE = (
 PLACEHOLDERS = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>", "<|im_start|>", "<|im_end|>")
 
 
-def clean(text: str) -> str:
+def clean(text: str, placeholders: Sequence[str] = PLACEHOLDERS) -> str:
     """`text` without the tokens that would be read as structure."""
-    for token in PLACEHOLDERS:
+    for token in placeholders:
         text = text.replace(token, "")
     return text
 
 
-def messages(images: int, question: str, roles: Sequence[str] = ()) -> list[dict[str, Any]]:
+def messages(
+    images: int, question: str, roles: Sequence[str] = (), placeholders: Sequence[str] = PLACEHOLDERS
+) -> list[dict[str, Any]]:
     """The conversation that asks `question` about `images` pictures.
 
     `roles` name the pictures (`data.sample.ROLES`); the first is the frame, any other is introduced by its role.
@@ -43,5 +45,5 @@ def messages(images: int, question: str, roles: Sequence[str] = ()) -> list[dict
         if index:
             parts.append({"type": "text", "text": f"{roles[index] if index < len(roles) else 'crop'}: "})
         parts.append({"type": "image"})
-    parts.append({"type": "text", "text": clean(question)})
-    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": parts}]
+    parts.append({"type": "text", "text": clean(question, placeholders)})
+    return [{"role": "system", "content": [{"type": "text", "text": SYSTEM}]}, {"role": "user", "content": parts}]

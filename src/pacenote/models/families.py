@@ -5,7 +5,7 @@ A family is an entry of `FAMILIES`; nothing else in Pacenote knows an architectu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +18,28 @@ if TYPE_CHECKING:
     from PIL import Image
 
 PARTS = ("vision", "projector", "language", "head")
+LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 @dataclass(frozen=True)
 class Family:
     """Names of one architecture. A parameter belongs to the part with the longest prefix of its name.
 
-    `linear` are the names of the linear layers inside a block of the language part.
+    `linear` and `vision_linear` are the names of the linear layers inside a block of the language part and of the
+    vision tower: what a LoRA adapts. `end` is the token that ends an answer, `placeholders` are the tokens that must
+    not come from a user's words. `features` counts the visual features that a batch of inputs gives the model.
     """
 
     name: str
     model_type: str  # of config.json
     prefixes: dict[str, tuple[str, ...]]
-    linear: tuple[str, ...]
+    tower: str  # path of the vision tower
+    backbone: str  # path of the language part without its head
+    end: str
+    placeholders: tuple[str, ...]
+    features: Callable[[Mapping[str, Any], Any], int]
+    linear: tuple[str, ...] = LINEAR
+    vision_linear: tuple[str, ...] = ()
 
     def part(self, parameter: str) -> str:
         """The part of PARTS that a parameter's name belongs to. Raises KeyError on a foreign name."""
@@ -43,13 +52,37 @@ class Family:
         return best[1]
 
     def visual(self, model: Any) -> Any:
-        """The vision tower with its projector."""
-        return model.model.visual
+        """The vision tower; of Qwen2.5-VL with its projector."""
+        return model.get_submodule(self.tower)
+
+    def language(self, model: Any) -> Any:
+        """The language part without its head."""
+        return model.get_submodule(self.backbone)
 
     def image_tokens(self, grid: Sequence[int], model: Any) -> int:
-        """Visual tokens of an image whose patches form `grid` = (temporal, rows, columns)."""
+        """Qwen2.5-VL: visual tokens of an image whose patches form `grid` = (temporal, rows, columns)."""
         merge = int(model.config.vision_config.spatial_merge_size)
         return grid[0] * grid[1] * grid[2] // merge**2
+
+
+def _qwen_features(inputs: Mapping[str, Any], config: Any) -> int:
+    if inputs.get("image_grid_thw") is None:
+        return 0
+    return int(inputs["image_grid_thw"].prod(-1).sum()) // int(config.vision_config.spatial_merge_size) ** 2
+
+
+def _internvl_features(inputs: Mapping[str, Any], config: Any) -> int:
+    tiles = inputs.get("pixel_values")
+    return 0 if tiles is None else len(tiles) * int(config.image_seq_length)
+
+
+def _smolvlm_features(inputs: Mapping[str, Any], config: Any) -> int:
+    tiles = inputs.get("pixel_values")
+    if tiles is None:
+        return 0
+    vision = config.vision_config
+    real = int((tiles != 0).flatten(2).any(-1).sum())  # a row with fewer tiles is padded with empty ones
+    return real * int((vision.image_size // vision.patch_size) ** 2 / config.scale_factor**2)
 
 
 FAMILIES = {
@@ -62,9 +95,48 @@ FAMILIES = {
             "language": ("model.language_model.",),
             "head": ("lm_head.", "model.language_model.embed_tokens."),
         },
-        linear=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        tower="model.visual",
+        backbone="model.language_model",
+        end="<|im_end|>",
+        placeholders=chat.PLACEHOLDERS,
+        features=_qwen_features,
+        vision_linear=("qkv", "proj", "gate_proj", "up_proj", "down_proj"),
     ),
-}
+    "internvl": Family(
+        name="internvl",
+        model_type="internvl",
+        prefixes={
+            "vision": ("model.vision_tower.",),
+            "projector": ("model.multi_modal_projector.",),
+            "language": ("model.language_model.",),
+            "head": ("lm_head.", "model.language_model.embed_tokens."),
+        },
+        tower="model.vision_tower",
+        backbone="model.language_model",
+        end="<|im_end|>",
+        placeholders=("<IMG_CONTEXT>", "<img>", "</img>", "<video>", "<|im_start|>", "<|im_end|>"),
+        features=_internvl_features,
+        vision_linear=("q_proj", "k_proj", "v_proj", "projection_layer", "fc1", "fc2"),
+    ),
+    "smolvlm": Family(
+        name="smolvlm",
+        model_type="smolvlm",
+        prefixes={
+            "vision": ("model.vision_model.",),
+            "projector": ("model.connector.",),
+            "language": ("model.text_model.",),
+            "head": ("lm_head.", "model.text_model.embed_tokens."),
+        },
+        tower="model.vision_model",
+        backbone="model.text_model",
+        end="<end_of_utterance>",
+        placeholders=(
+            "<image>", "<video>", "<fake_token_around_image>", "<global-img>", "<|im_start|>", "<end_of_utterance>",
+        ),
+        features=_smolvlm_features,
+        vision_linear=("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
+    ),
+}  # fmt: skip
 
 
 @dataclass
@@ -80,10 +152,21 @@ class Model:
     def device(self) -> torch.device:
         return self.model.device
 
+    @property
+    def tokenizer(self) -> Any:
+        return self.processor.tokenizer
+
+    @property
+    def end_id(self) -> int:
+        """Id of the token that ends an answer."""
+        return int(self.tokenizer.convert_tokens_to_ids(self.family.end))
+
     def prompt(self, images: int, question: str, roles: Sequence[str] = ()) -> str:
         """The text up to where the answer starts, with one placeholder an image."""
-        conversation = chat.messages(images, question, roles)
-        return self.processor.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
+        conversation = chat.messages(images, question, roles, self.family.placeholders)
+        return self.tokenizer.apply_chat_template(
+            conversation, chat_template=self.processor.chat_template, tokenize=False, add_generation_prompt=True
+        )
 
     def inputs(
         self, images: Sequence[Sequence[Image.Image]], questions: Sequence[str], roles: Sequence[Sequence[str]] = ()
@@ -95,8 +178,11 @@ class Model:
             self.prompt(len(own), question, roles[i] if roles else ())
             for i, (own, question) in enumerate(zip(images, questions, strict=True))
         ]
-        flat = [image.convert("RGB") for own in images for image in own]
-        batch = self.processor(images=flat or None, text=texts, padding=True, padding_side="left", return_tensors="pt")
+        pictures = [[image.convert("RGB") for image in own] for own in images]
+        if self.family.name != "smolvlm":  # which alone wants to know whose image is whose
+            pictures = [image for own in pictures for image in own]  # type: ignore[misc]
+        there = pictures if any(images) else None
+        batch = self.processor(images=there, text=texts, padding=True, padding_side="left", return_tensors="pt")
         return batch.to(self.device)
 
     def generate(
@@ -112,17 +198,16 @@ class Model:
         if not questions:
             return []
         batch = self.inputs(images, questions, roles)
-        tokenizer = self.processor.tokenizer
         with torch.inference_mode():
             out = self.model.generate(
                 **batch,
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
-                eos_token_id=tokenizer.convert_tokens_to_ids("<|im_end|>"),
-                pad_token_id=tokenizer.pad_token_id,
+                eos_token_id=self.end_id,
+                pad_token_id=self.tokenizer.pad_token_id,
             )
         answers = out[:, batch["input_ids"].shape[1] :]
-        return [text.strip() for text in tokenizer.batch_decode(answers, skip_special_tokens=True)]
+        return [text.strip() for text in self.tokenizer.batch_decode(answers, skip_special_tokens=True)]
 
     def save(self, path: Any, dtype: torch.dtype | None = None) -> None:
         """Write weights (safetensors, in `dtype` or as they are), configuration, processor and tokenizer."""
@@ -166,7 +251,7 @@ def load(name_or_directory: str, device: str = "cpu", dtype: Any = None) -> Mode
         config = AutoConfig.from_pretrained(source)
         family = family_of(config, source)
         model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype or "auto")
-        processor = load_processor(source)
+        processor = load_processor(source, family.name, config)
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise

@@ -1,11 +1,14 @@
-"""Qwen2.5-VL's processor with the PIL image processor and no video part, so that it works without torchvision."""
+"""Processors with the PIL image processors and no video part, so that they work without torchvision."""
 
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pacenote.errors import InputError
 from pacenote.models.chat import CHAT_TEMPLATE
 
 # 144 visual tokens: the 16x9 cells of 28 px of a frame seen at 448x252.
@@ -14,11 +17,14 @@ MIN_PIXELS = 28 * 28
 
 
 @functools.cache
-def processor_class() -> type:
-    """The stock processor class without its video processor (whose module cannot be imported without torchvision).
+def processor_class(family: str = "qwen2_5_vl") -> type:
+    """The family's stock processor class without its video processor, whose module cannot be imported without
+    torchvision. It keeps the stock name, so that what it saves loads as a stock processor elsewhere."""
+    makers: dict[str, Callable[[], type]] = {"qwen2_5_vl": _qwen, "internvl": _internvl, "smolvlm": _smolvlm}
+    return makers[family]()
 
-    It keeps the stock name, so that what it saves loads as a stock processor elsewhere.
-    """
+
+def _qwen() -> type:
     from transformers import Qwen2_5_VLProcessor as Stock
 
     class Qwen2_5_VLProcessor(Stock):
@@ -32,10 +38,60 @@ def processor_class() -> type:
     return Qwen2_5_VLProcessor
 
 
+def _internvl() -> type:
+    from transformers.models.internvl.processing_internvl import InternVLProcessor as Stock
+
+    class InternVLProcessor(Stock):
+        def __init__(
+            self,
+            image_processor: Any = None,
+            tokenizer: Any = None,
+            image_seq_length: int = 256,
+            chat_template: Any = None,
+        ) -> None:
+            super(Stock, self).__init__(image_processor, tokenizer, chat_template=chat_template)
+            self.image_seq_length = image_seq_length
+            self.start_image_token = getattr(tokenizer, "start_image_token", "<img>")
+            self.end_image_token = getattr(tokenizer, "end_image_token", "</img>")
+            self.image_token = getattr(tokenizer, "context_image_token", "<IMG_CONTEXT>")
+            self.video_token = getattr(tokenizer, "video_token", "<video>")
+            ids = tokenizer.convert_tokens_to_ids
+            self.start_image_token_id, self.end_image_token_id = ids(self.start_image_token), ids(self.end_image_token)
+            self.image_token_id = ids(self.image_token)
+            both = f"(?P<image>{re.escape(self.image_token)})|(?P<video>{re.escape(self.video_token)})"
+            self.multimodal_pattern = re.compile(both)
+
+    return InternVLProcessor
+
+
+def _smolvlm() -> type:
+    from transformers.models.smolvlm.processing_smolvlm import SmolVLMProcessor as Stock
+
+    class SmolVLMProcessor(Stock):
+        def __init__(
+            self,
+            image_processor: Any = None,
+            tokenizer: Any = None,
+            image_seq_len: int = 169,
+            chat_template: Any = None,
+        ) -> None:
+            self.fake_image_token = getattr(tokenizer, "fake_image_token", "<fake_token_around_image>")
+            self.image_token = getattr(tokenizer, "image_token", "<image>")
+            self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+            self.end_of_utterance_token = getattr(tokenizer, "end_of_utterance_token", "<end_of_utterance>")
+            self.global_image_token = getattr(tokenizer, "global_image_token", "<global-img>")
+            self.video_token = getattr(tokenizer, "video_token", "<video>")
+            self.image_seq_len = image_seq_len
+            super(Stock, self).__init__(image_processor, tokenizer, chat_template=chat_template)
+
+    return SmolVLMProcessor
+
+
 def build_processor(
     tokenizer: Any, *, patch: int = 14, merge: int = 2, min_pixels: int = MIN_PIXELS, max_pixels: int = MAX_PIXELS
 ) -> Any:
-    """A processor for `tokenizer`; images are scaled to multiples of patch * merge px within the two pixel counts."""
+    """A Qwen2.5-VL processor for `tokenizer`; images are scaled to multiples of patch * merge px within the two pixel
+    counts."""
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     images = Qwen2VLImageProcessorPil(
@@ -48,15 +104,46 @@ def build_processor(
     return processor_class()(images, tokenizer, chat_template=CHAT_TEMPLATE)
 
 
-def load_processor(source: str) -> Any:
-    """The processor saved in a directory or on the hub."""
+def load_processor(source: str, family: str = "qwen2_5_vl", config: Any = None) -> Any:
+    """The processor saved in a directory or on the hub; `config` is the model's, which says how many tokens a tile of
+    the families with tiles has. Raises InputError where there is no chat template."""
     from transformers import AutoTokenizer
-    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
-    images = Qwen2VLImageProcessorPil.from_pretrained(source)
-    template = CHAT_TEMPLATE
-    saved = Path(source) / "chat_template.jinja"
-    if saved.is_file():
-        template = saved.read_text()
-    return processor_class()(images, tokenizer, chat_template=template)
+    images = image_processor_class(family).from_pretrained(source)
+    if family == "qwen2_5_vl":
+        return processor_class()(images, tokenizer, chat_template=_template(source) or CHAT_TEMPLATE)
+    template = _template(source) or tokenizer.chat_template
+    if not template:
+        raise InputError(f"{source}: has no chat template; a chat model is needed (chat_template.jinja)")
+    if family == "internvl":
+        return processor_class(family)(images, tokenizer, int(config.image_seq_length), template)
+    vision = config.vision_config
+    tokens = int((vision.image_size // vision.patch_size) ** 2 / config.scale_factor**2)
+    return processor_class(family)(images, tokenizer, tokens, template)
+
+
+def image_processor_class(family: str) -> Any:
+    """The family's image processor on PIL."""
+    if family == "internvl":
+        from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+
+        return GotOcr2ImageProcessorPil
+    if family == "smolvlm":
+        from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
+
+        return SmolVLMImageProcessorPil
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    return Qwen2VLImageProcessorPil
+
+
+def _template(source: str) -> str | None:
+    """The chat template that lies beside a checkpoint as a file of its own."""
+    from transformers.utils import cached_file
+
+    file = cached_file(
+        source, "chat_template.jinja", _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )  # fmt: skip
+    return Path(file).read_text() if file else None
