@@ -76,6 +76,17 @@ def test_the_chunked_loss_is_the_plain_one(divergence: str, temperature: float, 
         assert torch.allclose(a, b.float(), atol=1e-5 * float(b.abs().max()))
 
 
+def test_an_unknown_truth_leaves_the_soft_label() -> None:
+    """Hard and soft labels have weights of their own: where the truth is null the teacher still teaches."""
+    hidden, head, labels, _ = problem()
+    soft, options = teacher(1, 2.0), KdOptions(0.6)
+    none, all_ = torch.zeros(N), torch.ones(N)
+    gentle = kd_loss(hidden, head, labels, soft, options, none, 1.0, all_)
+    strict = kd_loss(hidden, head, labels, soft, options, all_, 1.0, none)
+    both = kd_loss(hidden, head, labels, soft, options, all_, 1.0)
+    assert gentle.item() > 0 and gentle.item() + strict.item() == pytest.approx(both.item(), rel=1e-5)
+
+
 def test_alpha_zero_is_cross_entropy() -> None:
     hidden, head, labels, _ = problem()
     expected = nn.functional.cross_entropy(head(hidden), labels)

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("pacenote.cli.demo", "render streets, score the starters, advise on photos, open one report"),
     "run": ("pacenote.cli.run", "run a recipe of stages; finished stages are skipped"),
     "render": ("pacenote.cli.render", "simulate and render streets into a labelled Dataset"),
+    "teach": ("pacenote.cli.teach", "store a teacher's soft labels for a student"),
     "train": ("pacenote.cli.train", "train a model on Datasets"),
     "evaluate": ("pacenote.cli.evaluate", "score a model on a Dataset or a labelled folder"),
     "advise": ("pacenote.cli.advise", "advise on photos, one JSON line each"),

@@ -40,6 +40,7 @@ class Family:
     features: Callable[[Mapping[str, Any], Any], int]
     linear: tuple[str, ...] = LINEAR
     vision_linear: tuple[str, ...] = ()
+    nested_tiles: bool = False  # whether the tiles of a row's images have a dimension of their own
 
     def part(self, parameter: str) -> str:
         """The part of PARTS that a parameter's name belongs to. Raises KeyError on a foreign name."""
@@ -135,6 +136,7 @@ FAMILIES = {
         ),
         features=_smolvlm_features,
         vision_linear=("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
+        nested_tiles=True,
     ),
 }  # fmt: skip
 
@@ -179,7 +181,7 @@ class Model:
             for i, (own, question) in enumerate(zip(images, questions, strict=True))
         ]
         pictures = [[image.convert("RGB") for image in own] for own in images]
-        if self.family.name != "smolvlm":  # which alone wants to know whose image is whose
+        if not self.family.nested_tiles:
             pictures = [image for own in pictures for image in own]  # type: ignore[misc]
         there = pictures if any(images) else None
         batch = self.processor(images=there, text=texts, padding=True, padding_side="left", return_tensors="pt")

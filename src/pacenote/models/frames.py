@@ -119,7 +119,9 @@ def frame_size(model: Any) -> tuple[int, int] | None:
 
 
 def pixel_limit(model: Any) -> int | None:
-    """The most pixels that the model's image processor passes on; None where it does not say."""
+    """The most pixels that the model's image processor passes on; None where it does not say (families with tiles)."""
+    if getattr(getattr(model, "family", None), "nested_tiles", False):
+        return None  # its `longest_edge` is the length of a side
     size = getattr(getattr(model.processor, "image_processor", None), "size", None) or {}
     limit = size.get("longest_edge") if hasattr(size, "get") else getattr(size, "longest_edge", None)
     return None if limit is None else int(limit)

@@ -61,20 +61,24 @@ def kd_loss(
     options: KdOptions = KdOptions(),
     weights: Tensor | None = None,
     items: Tensor | float | None = None,
+    soft_weights: Tensor | None = None,
 ) -> Tensor:
     """Loss of N answer rows, a scalar float32.
 
     hidden (N, D): last hidden states; `head`: module (rows, D) -> logits (rows, V); labels (N,) int64; `weights` (N,)
-    of the rows (1); `items`: what the sum is divided by (N): of a gradient accumulation, the labels of all its batches.
-    A row of `soft` that is all -inf has no teacher and takes the hard label alone.
+    of the hard labels (1), 0 where the truth is not known; `soft_weights` (N,) of the soft ones (the same); `items`:
+    what the sum is divided by (N): of a gradient accumulation, the labels of all its batches. A row of `soft` that is
+    all -inf has no teacher and takes the hard label alone.
     """
     if soft is not None and len(soft) != len(labels):
         raise ValueError(f"{len(soft)} rows of soft labels for {len(labels)} labels")
     if options.divergence not in DIVERGENCES:
         raise ValueError(f"divergence '{options.divergence}'; known: {', '.join(DIVERGENCES)}")
     weights = hidden.new_ones(len(labels), dtype=torch.float32) if weights is None else weights.float()
+    soft_weights = weights if soft_weights is None else soft_weights.float()
+    both = torch.stack([weights, soft_weights], 1)
     parameters = [p for p in head.parameters() if p.requires_grad]
-    total = _Loss.apply(hidden, head, labels, soft, options, weights, *parameters)
+    total = _Loss.apply(hidden, head, labels, soft, options, both, *parameters)
     return total / (len(labels) if items is None else items)
 
 
@@ -130,11 +134,11 @@ class _Loss(torch.autograd.Function):
 def _chunk(
     logits: Tensor, labels: Tensor, soft: SoftLabels | None, options: KdOptions, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Loss of a chunk and its gradient by the logits (rows, V), in their dtype."""
+    """Loss of a chunk and its gradient by the logits (rows, V), in their dtype; `weights` (rows, 2) hard and soft."""
     z = logits.float()
     t = options.temperature
-    alpha = torch.zeros_like(weights) if soft is None else options.alpha * torch.isfinite(soft.logp).any(1)
-    hard = weights * (1 - alpha)
+    taught = torch.zeros_like(weights[:, 0]) if soft is None else torch.isfinite(soft.logp).any(1).float()
+    hard, gentle = weights[:, 0] * (1 - options.alpha * taught), weights[:, 1] * options.alpha * taught
     lse = z.logsumexp(1)
     picked = z.gather(1, labels[:, None])[:, 0]
     total = (hard * (lse - picked)).sum()
@@ -149,8 +153,8 @@ def _chunk(
         q = torch.where(known, top, top.new_tensor(-torch.inf)).detach()
         buckets = _with_tail(q).requires_grad_()
         soft_loss = t * t * divergence(_with_tail(soft.logp), buckets, options)
-        (g,) = torch.autograd.grad((alpha * weights * soft_loss).sum(), buckets)
-    total += (alpha * weights * soft_loss.detach()).sum()
+        (g,) = torch.autograd.grad((gentle * soft_loss).sum(), buckets)
+    total += (gentle * soft_loss.detach()).sum()
     g = torch.where(torch.isfinite(buckets), g, 0.0)
     g_top, g_tail = g[:, :-1], g[:, -1:]
     # d log q_i / d z_j = (1[i = j] - q_j) / T;  d log q_tail / d z_j = (1[j in the tail] q_j / q_tail - q_j) / T
