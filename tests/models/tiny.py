@@ -63,6 +63,7 @@ def tiny_model(family: str, seed: int = 0) -> Any:
 
     from pacenote.models.families import FAMILIES, Model
     from pacenote.models.processor import image_processor_class, processor_class
+    from pacenote.models.vision import install
 
     tokenizer = tokenizer_of(family)
     if family == "qwen2_5_vl":
@@ -97,4 +98,4 @@ def tiny_model(family: str, seed: int = 0) -> Any:
         pictures = image(size={"longest_edge": 192}, max_image_size={"longest_edge": 96}, do_image_splitting=True)
         processor = processor_class(family)(pictures, tokenizer, 16, SMOLVLM)
     model = AutoModelForImageTextToText.from_config(config)
-    return Model(FAMILIES[family], model.eval(), processor, f"tiny {family}")
+    return Model(FAMILIES[family], install(model).eval(), processor, f"tiny {family}")

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from pacenote.errors import InputError, PacenoteError
 from pacenote.training import dense, sft
+from pacenote.training.augment import PLAIN
 from pacenote.training.dense import DenseOptions
 from pacenote.training.loop import audit_gradients
 from pacenote.training.recipe import parse_recipe, read_recipe
@@ -105,7 +107,7 @@ def test_cached_tokens_are_the_towers(tokenizer: Any, drawn: Any, tmp_path: Path
     plain = replace(SftOptions().augment, flip=0.0, cutout=0.0, zoomed=0.0)
     cache = sft.cache_tokens(model, drawn, SftOptions(copies=1, augment=plain), tmp_path)
     assert len(cache) == len(drawn) and cache.frames.shape == (12, 144, 32) and cache.crops.shape == (12, 36, 32)
-    seen = dense.view(drawn.images[2], drawn.maps[2], drawn.records[2], np.random.default_rng(0))
+    seen = dense.view_of(drawn, 2, np.random.default_rng(0))
     inputs = model.inputs([[Image.fromarray(seen.image)]], ["?"])
     with torch.no_grad():
         stock = model.model.model.visual(inputs["pixel_values"], inputs["image_grid_thw"]).pooler_output
@@ -183,13 +185,15 @@ def dataset(drawn: Any, tmp_path: Path) -> Path:
 
     path = tmp_path / "streets"
     with DatasetWriter(path, Card(name="streets", licence="CC0-1.0", seed=0)) as writer:
-        for image, classes, record in zip(drawn.images, drawn.maps, drawn.records, strict=True):
+        for index, record in enumerate(drawn.records):
+            image, classes = drawn.images[index], drawn.maps[index]
             writer.add(
                 Sample(
                     record.id, (Picture.encode(Image.fromarray(image), quality=100),), truth=record.truth,
                     evidence={"objects": list(record.objects)}, scene=record.scene, conditions=record.conditions,
                     segmentation=Picture.encode_classes(classes), source="rendered",
-                )
+                ),
+                "train" if index % 3 else "dev",
             )  # fmt: skip
     return path
 
@@ -210,7 +214,9 @@ def test_a_recipe_trains_from_a_dataset_to_a_model(dataset: Path, tmp_path: Path
         ],
     }
     recipe = parse_recipe(json.loads(json.dumps(raw)))
-    model = train(recipe, [str(dataset)], tmp_path / "out", device="cpu")
+    model = train(recipe, [str(dataset)], tmp_path / "out", device="cpu", dev=[str(dataset)])
+    figures = json.loads((tmp_path / "out" / "02-dense" / "model" / "done.json").read_text())
+    assert figures["frames"] == 8 and figures["dev"]["facts"]["n"] == 4 and "cells" in figures["dev"]
     loaded = load(str(model))
     assert loaded.model.dtype == torch.bfloat16
     assert loaded.generate([[Image.new("RGB", (672, 378))]], ["Advise the driver."], 4)
@@ -224,6 +230,47 @@ def test_a_recipe_trains_from_a_dataset_to_a_model(dataset: Path, tmp_path: Path
     (tmp_path / "full" / "x").touch()
     with pytest.raises(InputError, match="is not empty"):
         train(recipe, [str(dataset)], tmp_path / "full", device="cpu")
+
+
+def test_a_training_goes_on_with_the_heads_of_another(dataset: Path, tmp_path: Path, tokenizer: Any) -> None:
+    from pacenote.training.run import train
+    from tests.training.conftest import tiny
+
+    tiny(tokenizer).save(tmp_path / "start")
+    stage = {"kind": "dense", "epochs": 0.01, "batch": 4, "view": [224, 168], "compile": False, "lr": 1e-9}
+    more = {"name": "more", "model": {"load": str(tmp_path / "start")}, "stages": [stage]}
+    train(parse_recipe(json.loads(json.dumps(more))), [str(dataset)], tmp_path / "one", device="cpu")
+    held = load_file(tmp_path / "one" / "heads.safetensors")
+    more["model"]["dense_heads"] = str(tmp_path / "one" / "heads.safetensors")
+    train(parse_recipe({**json.loads(json.dumps(more)), "seed": 5}), [str(dataset)], tmp_path / "two", device="cpu")
+    again = load_file(tmp_path / "two" / "heads.safetensors")
+    assert all(torch.allclose(again[name], held[name], atol=1e-6) for name in held)
+    more["model"]["dense_heads"] = str(tmp_path / "none")
+    with pytest.raises(InputError, match=r"none: no such file; model\.dense_heads"):
+        train(parse_recipe(json.loads(json.dumps(more))), [str(dataset)], tmp_path / "three", device="cpu")
+
+
+def test_a_tower_learns_a_teachers_tokens_without_labels(tokenizer: Any, drawn: Any, tmp_path: Path) -> None:
+    teacher, student = tiny(tokenizer, seed=1, width=48, heads=2), tiny(tokenizer, seed=2)
+    teacher.save(tmp_path / "teacher")
+    bare = replace(drawn, has_map=np.zeros(len(drawn), bool))
+    options = DenseOptions(
+        epochs=10, batch=6, lr=3e-3, facts_weight=0.0, view=(224, 168), compile=False, teacher=str(tmp_path / "teacher")
+    )
+    frozen = weights(teacher.model)
+    task = dense.pretrain(QwenEncoder(student.model.model.visual), bare, options, tmp_path / "run", device="cpu")
+    assert all(torch.equal(value, teacher.model.state_dict()[name]) for name, value in frozen.items())
+    assert not any("teacher" in name for name in task.state_dict())
+    images = torch.from_numpy(
+        np.stack([dense.item(bare, i, np.random.default_rng(i), PLAIN)["images"] for i in (0, 1)])
+    )
+    fresh = dense.feature_loss(QwenEncoder(tiny(tokenizer, seed=2).model.model.visual), str(tmp_path / "teacher"))
+    with torch.no_grad():
+        far = fresh(QwenEncoder(tiny(tokenizer, seed=2).model.model.visual)(images), images)
+        near = task.feature(task.encoder(images), images)
+    assert near < 0.7 * far
+    with pytest.raises(InputError, match="no frame has a class map"):
+        dense.pretrain(QwenEncoder(student.model.model.visual), bare, replace(options, teacher=""), tmp_path / "x")
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "render": ("pacenote.cli.render", "simulate and render streets into a labelled Dataset"),
     "teach": ("pacenote.cli.teach", "store a teacher's soft labels for a student"),
     "train": ("pacenote.cli.train", "train a model on Datasets"),
+    "merge": ("pacenote.cli.merge", "merge a LoRA adapter into its base model"),
     "evaluate": ("pacenote.cli.evaluate", "score a model on a Dataset or a labelled folder"),
     "advise": ("pacenote.cli.advise", "advise on photos, one JSON line each"),
     "watch": ("pacenote.cli.watch", "advise along a clip and draw it into the video"),

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 EPILOG = """examples:
-  pacenote train recipes/starter-teacher.yaml --data streets/ --out runs/teacher
+  pacenote train recipes/starter-teacher.yaml --data streets/ --dev streets/ --out runs/teacher
   pacenote train recipes/starter-student.yaml --data streets/ more/ --out runs/student
 """
 
@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a training recipe (YAML)")
     parser.add_argument("--data", nargs="+", required=True, metavar="DATASET", help="Datasets to train on")
+    parser.add_argument(
+        "--dev", nargs="+", default=[], metavar="DATASET", help="score dense stages on the dev split of these"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the run; the same command resumes")
     parser.add_argument("--seed", type=int, help="in place of the recipe's")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (auto)")
@@ -29,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from pacenote.training.run import train
 
     recipe = read_recipe(args.recipe, seed=args.seed)
-    model = train(recipe, args.data, args.out, device=args.device)
+    model = train(recipe, args.data, args.out, device=args.device, dev=args.dev)
     if args.json:
         stages = [json.loads((args.out / s.name / "model" / "done.json").read_text()) for s in recipe.stages]
         args.json.write_text(json.dumps({"model": str(model), "stages": stages}, indent=2) + "\n")

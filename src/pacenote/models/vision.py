@@ -207,10 +207,15 @@ def _forward(self: Any, hidden_states: Tensor, grid_thw: Tensor, **kwargs: Any) 
 
 
 def install(model: Any) -> Any:
-    """Make every Qwen2.5-VL vision tower inside `model` use the batched forward; returns `model`."""
+    """Make every Qwen2.5-VL vision tower inside `model` use the batched forward, and every SmolVLM connector give the
+    dtype of the embeddings, into which it is written (autocast would leave it in bf16); returns `model`."""
     from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
+    from transformers.models.smolvlm.modeling_smolvlm import SmolVLMConnector
 
     for module in model.modules():
         if isinstance(module, Qwen2_5_VisionTransformerPretrainedModel):
             module.forward = types.MethodType(_forward, module)
+        elif isinstance(module, SmolVLMConnector):
+            dtype = model.get_input_embeddings().weight.dtype
+            module.register_forward_hook(lambda _module, _inputs, features, dtype=dtype: features.to(dtype))
     return model

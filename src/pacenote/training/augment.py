@@ -5,13 +5,17 @@ Hue stays nearly where it is, because it carries the light's state; a mirror ima
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pacenote.training.frames import Record, mirrored
+from pacenote.training.frames import Frames, Record, mirrored
+from pacenote.training.paste import put_up, silent
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from pacenote.training.paste import Cutout
 
 SEEN = (448, 252)  # width, height of what the model sees
 
@@ -25,6 +29,7 @@ class Strength:
     zoomed: float = 0.5  # share of views that are cropped at all
     flip: float = 0.5
     cutout: float = 0.3
+    signs: float = 0.0  # share of views with limit signs of other frames put up
 
 
 PLAIN = Strength(0.0, 0.0, 0.0, 0.0, 0.0)
@@ -44,6 +49,14 @@ class View:
     native: np.ndarray  # the same picture as stored: sharper, without photometric changes
 
 
+def view_of(
+    frames: Frames, index: int, rng: np.random.Generator, strength: Strength = PLAIN, size: tuple[int, int] = SEEN
+) -> View:
+    """A random view of frame `index`, at times with limit signs of other frames in it (`strength.signs`)."""
+    signs = frames.signs if strength.signs and frames.has_map[index] else ()
+    return view(frames.images[index], frames.maps[index], frames.records[index], rng, strength, size, signs)
+
+
 def view(
     image: np.ndarray,
     classes: np.ndarray,
@@ -51,8 +64,9 @@ def view(
     rng: np.random.Generator,
     strength: Strength = PLAIN,
     size: tuple[int, int] = SEEN,
+    signs: Sequence[Cutout] = (),
 ) -> View:
-    """A random view of one stored frame. Draws the same numbers for the same `rng` state."""
+    """A random view of one stored frame, with some of `signs` in it. Same `rng` state, same view."""
     import cv2
     import numpy as np
 
@@ -79,6 +93,9 @@ def view(
         np.ascontiguousarray(classes[y0 : y0 + h, x0 : x0 + w]), size, interpolation=cv2.INTER_NEAREST
     )
     record, hidden = _move(record, (x0, y0), (size[0] / w, size[1] / h), size)
+    if signs and rng.random() < strength.signs:
+        known = silent(record) and "speed_limit" not in hidden
+        record = put_up(seen, seen_classes, record, known, signs, size[0] / w, rng)
     if strength.photometric:
         seen = photometric(seen, rng, strength.photometric)
     if rng.random() < strength.cutout:
@@ -202,7 +219,7 @@ def _move(
 def _cut_out(image: np.ndarray, classes: np.ndarray, record: Record, rng: np.random.Generator) -> None:
     """Paint one rectangle over the picture, in place, unless it would cover something that is stated."""
     height, width = classes.shape
-    w, h = int(rng.integers(16, width // 5)), int(rng.integers(16, height // 4))
+    w, h = (int(rng.integers(min(16, most // 2), most)) for most in (width // 5, height // 4))
     x, y = int(rng.integers(0, width - w)), int(rng.integers(0, height - h))
     for item in record.objects:
         if item.get("stated") is not False and item.get("box"):

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pacenote.training.augment import PLAIN, SEEN, Strength, view
+from pacenote.data.classes import CLASSES
+from pacenote.errors import InputError
+from pacenote.training.augment import PLAIN, SEEN, Strength, view_of
 from pacenote.training.frames import Frames
-from pacenote.training.targets import UNKNOWN, cells_of, class_weights, facts_of, patches_of, positive_weights
+from pacenote.training.targets import TARGETS, UNKNOWN, cells_of, class_weights, facts_of, patches_of, positive_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +33,8 @@ class DenseOptions:
     warmup: float = 0.1  # share of the steps
     facts_weight: float = 0.3
     patches: bool = True  # also name the classes patch by patch
+    teacher: str = ""  # a model whose visual tokens are to be matched, on labelled and unlabelled frames
+    teacher_weight: float = 1.0
     view: tuple[int, int] = SEEN  # width, height of what a step sees: a part of the frame costs less
     augment: Strength = Strength()
     seed: int = 0
@@ -89,7 +93,7 @@ def item(
     `patches` int8 for a tower of patches of `patch` px."""
     import numpy as np
 
-    seen = view(frames.images[index], frames.maps[index], frames.records[index], rng, strength, size)
+    seen = view_of(frames, index, rng, strength, size)
     found = {"cells": cells_of(seen.classes, seen.record.objects)}
     if patch:
         found["patches"] = patches_of(seen.classes, patch)
@@ -124,17 +128,33 @@ def pretrain(
     from pacenote.training.tower import DenseTask
 
     patch = int(getattr(encoder, "patch", 0)) if options.patches else 0
-    chosen = [i for i in range(len(frames)) if frames.has_map[i]][:: max(1, len(frames) // 300)]
+    mapped = [i for i in range(len(frames)) if frames.has_map[i]]
+    chosen = mapped[:: max(1, len(mapped) // 300)]
     rng = np.random.default_rng(options.seed)
     plain: dict[str, list[np.ndarray]] = {"cells": [], **({"patches": []} if patch else {})}
     for i in chosen:
         one = item(frames, i, rng, PLAIN, patch=patch)
         for name, kept in plain.items():
             kept.append(one[name])
-    positive = {name: torch.from_numpy(positive_weights(np.stack(kept))) for name, kept in plain.items()}
+    if not mapped and not options.teacher:
+        raise InputError("no frame has a class map; a dense stage needs them, or a teacher whose tokens to match")
+    widths = {"cells": len(TARGETS), "patches": len(CLASSES)}  # without a map every class weighs the same
+    positive = {
+        name: torch.from_numpy(positive_weights(np.stack(kept))) if kept else torch.ones(widths[name])
+        for name, kept in plain.items()
+    }
     torch.manual_seed(options.seed)
     weight = torch.from_numpy(class_weights())
-    task = DenseTask(encoder, positive["cells"], weight, options.facts_weight, positive.get("patches"))
+    feature = feature_loss(encoder, options.teacher) if options.teacher else None
+    task = DenseTask(
+        encoder,
+        positive["cells"],
+        weight,
+        options.facts_weight,
+        positive.get("patches"),
+        feature,
+        options.teacher_weight,
+    )
     if heads is not None:
         task.load_state_dict(heads, strict=False)
     steps = max(1, round(options.epochs * len(frames) / options.batch))
@@ -147,6 +167,23 @@ def pretrain(
         weight_decay=options.weight_decay, device=device, compile=options.compile,
     )  # fmt: skip
     return task
+
+
+def feature_loss(encoder: Any, teacher: str) -> Any:
+    """The loss against the visual tokens of the model `teacher`. InputError where its cells are of another size."""
+    import torch
+
+    from pacenote.models import load
+    from pacenote.training.tower import FeatureLoss, QwenEncoder
+
+    model = load(teacher, dtype=torch.float32)
+    if model.family.name != "qwen2_5_vl":
+        raise InputError(f"{teacher}: features can be matched to those of qwen2_5_vl models, not {model.family.name}")
+    theirs = QwenEncoder(model.family.visual(model.model))
+    cells = [one.patch * one.merge for one in (theirs, encoder)]
+    if cells[0] != cells[1]:
+        raise InputError(f"{teacher}: its tokens are cells of {cells[0]} px, the student's of {cells[1]} px")
+    return FeatureLoss(int(encoder.width), theirs)
 
 
 def head_state(task: Any) -> dict[str, Any]:

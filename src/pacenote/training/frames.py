@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pacenote.data.sample import Sample
+    from pacenote.training.paste import Cutout
 
 STORED = (672, 378)  # width, height of a stored frame: sharper than the 448x252 that the model sees
 
@@ -49,6 +51,13 @@ class Frames:
     def __len__(self) -> int:
         return len(self.records)
 
+    @functools.cached_property
+    def signs(self) -> tuple[Cutout, ...]:
+        """The limit signs that the frames can lend each other."""
+        from pacenote.training.paste import cutouts
+
+        return cutouts(self)
+
     def subset(self, indices: Sequence[int]) -> Frames:
         """Some of the frames, copied into memory."""
         chosen = list(indices)
@@ -56,13 +65,23 @@ class Frames:
         return Frames(self.images[chosen], self.maps[chosen], self.has_map[chosen], records)
 
 
+PLATE = 1.3  # height of a sign's plate over its width: round, or upright
+
+
+def plate(box: Sequence[float]) -> list[float]:
+    """The part of a limit sign's box that shows the number: the post below it does not. Painted numbers stay."""
+    x0, y0, x1, y1 = box
+    return [x0, y0, x1, min(y1, y0 + PLATE * (x1 - x0))]
+
+
 def record_of(sample: Sample, scale: tuple[float, float] = (1.0, 1.0)) -> Record:
-    """The Record of `sample`, its boxes scaled by (x, y)."""
+    """The Record of `sample`, its boxes scaled by (x, y); of limit signs the plate alone."""
     objects = []
     for item in (sample.evidence or {}).get("objects", ()):
         box = item.get("box")
         if box:
             x, y = scale
+            box = plate(box) if item.get("kind") == "speed_limit" else box
             item = {**item, "box": [box[0] * x, box[1] * y, box[2] * x, box[3] * y]}
         objects.append(dict(item))
     return Record(

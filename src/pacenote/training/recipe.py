@@ -10,9 +10,10 @@ from typing import Any
 from pacenote.errors import InputError
 from pacenote.training.dense import DenseOptions
 from pacenote.training.sft import SftOptions
+from pacenote.training.tune import TuneOptions
 from pacenote.work.settings import build, read_yaml, unknown
 
-STAGES: dict[str, type] = {"dense": DenseOptions, "language": SftOptions, "full": SftOptions}
+STAGES: dict[str, type] = {"dense": DenseOptions, "language": SftOptions, "full": SftOptions, "tune": TuneOptions}
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class TrainRecipe:
-    """`model`: `{"size": ..., field: value}` or `{"load": MODEL}`. `vocab`: tokens of a new tokenizer.
-    `limit`: use only so many frames (0 = all)."""
+    """`model`: `{"size": ..., field: value}`, or `{"load": MODEL}` and perhaps `"dense_heads"`, the file of heads
+    that its training left, for dense stages to go on with. `vocab`: tokens of a new tokenizer. `limit`: use only so
+    many frames (0 = all)."""
 
     name: str
     model: dict[str, Any]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,21 +18,31 @@ from pacenote.work.files import atomic, digest
 from pacenote.work.progress import say
 
 if TYPE_CHECKING:
+    from pacenote.data.dataset import Dataset
     from pacenote.data.sample import Sample
     from pacenote.models import Model
 
+HEADS = "heads.safetensors"  # the dense heads of a training, beside its stages
+
 
 def train(
-    recipe: TrainRecipe, data: Sequence[str], out: Path, *, device: str = "auto", dev: Frames | None = None
+    recipe: TrainRecipe, data: Sequence[str], out: Path, *, device: str = "auto", dev: Sequence[str] = ()
 ) -> Path:
     """Train as `recipe` says on the Datasets `data`; returns the directory of the finished model (bf16 safetensors).
+    After each dense stage its heads are scored on the dev split of the Datasets `dev`, for its `done.json`.
 
     `out` holds `train.json` (the resolved recipe), `frames/` (decoded pictures), a directory a stage and `model/`. The
     same call goes on where it was stopped; another recipe or other data in the same `out` is refused with InputError.
     """
     import torch
 
-    frames = open_frames(recipe, data, out)
+    rows = open_data(recipe, data, out)
+    # Decoded once for the stages that learn from pixels and class maps; the others read rows as they are.
+    decoded = any(stage.kind != "tune" for stage in recipe.stages)
+    frames = decode(rows, len(rows), out / "frames") if decoded else None
+    held = dev_frames(dev, out)
+    if "dense_heads" in recipe.model and not (out / HEADS).is_file():
+        _take_heads(Path(recipe.model["dense_heads"]), out)
     model = None
     for number, stage in enumerate(recipe.stages):
         place = out / stage.name
@@ -40,8 +53,8 @@ def train(
         if model is None:
             before = out / recipe.stages[number - 1].name / "model" if number else None
             model = start_model(recipe, before)
-        say(f"{stage.name}: {len(frames)} frames, {parameters(model.model) / 1e6:.1f} M parameters")
-        figures = run_stage(stage, model, frames, out, dev, device)
+        say(f"{stage.name}: {len(rows)} frames, {parameters(model.model) / 1e6:.1f} M parameters")
+        figures = run_stage(stage, model, rows, frames, out, held, device)
         model.save(place / "model")
         with atomic(finished) as partial:
             partial.write_text(json.dumps(figures, indent=2) + "\n")
@@ -53,13 +66,36 @@ def train(
     return final
 
 
-def open_frames(recipe: TrainRecipe, data: Sequence[str], out: Path) -> Frames:
-    """The decoded training frames of `data` in `out/frames`, after checking that `out` belongs to this training."""
+class Rows(Sequence["Sample"]):
+    """The samples of several Datasets one after the other, at most `limit` (0 = all), read when asked for."""
+
+    def __init__(self, sets: Sequence[Dataset], limit: int = 0) -> None:
+        self.sets = list(sets)
+        self.ends = list(itertools.accumulate(len(one) for one in self.sets))
+        total = self.ends[-1] if self.ends else 0
+        self.total = min(limit or total, total)
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self.total))]
+        if not 0 <= index < self.total:
+            raise IndexError(f"sample {index} of {self.total}")
+        number = bisect.bisect_right(self.ends, index)
+        return self.sets[number][index - (self.ends[number - 1] if number else 0)]
+
+    def __iter__(self) -> Iterator[Sample]:
+        return itertools.islice(itertools.chain.from_iterable(self.sets), self.total)
+
+
+def open_data(recipe: TrainRecipe, data: Sequence[str], out: Path) -> Rows:
+    """The training rows of `data`, after checking that `out` belongs to this training."""
     from pacenote.data.dataset import Dataset
 
     sets = [Dataset.open(name, split=recipe.split) for name in data]
-    sizes = [len(one) for one in sets]
-    resolved = {"recipe": asdict(recipe), "data": [str(name) for name in data], "rows": sizes}
+    resolved = {"recipe": asdict(recipe), "data": [str(name) for name in data], "rows": [len(one) for one in sets]}
     resolved = json.loads(json.dumps(resolved))
     held = out / "train.json"
     if held.is_file():
@@ -71,17 +107,23 @@ def open_frames(recipe: TrainRecipe, data: Sequence[str], out: Path) -> Frames:
         out.mkdir(parents=True, exist_ok=True)
         with atomic(held) as partial:
             partial.write_text(json.dumps({**resolved, "digest": digest(resolved)}, indent=2) + "\n")
+    return Rows(sets, recipe.limit)
 
-    def samples() -> Iterator[Sample]:
-        left = recipe.limit or sum(sizes)
-        for one in sets:
-            for sample in one:
-                if left == 0:
-                    return
-                left -= 1
-                yield sample
 
-    return decode(samples(), min(recipe.limit or sum(sizes), sum(sizes)), out / "frames")
+def dev_frames(data: Sequence[str], out: Path) -> Frames | None:
+    """The decoded frames of the dev split of `data`, in `out/dev`; None without data."""
+    from pacenote.data.dataset import Dataset
+
+    rows = Rows([Dataset.open(name, split="dev") for name in data])
+    return decode(rows, len(rows), out / "dev") if data else None
+
+
+def _take_heads(given: Path, out: Path) -> None:
+    """Put the heads of an earlier training where a dense stage goes on with them."""
+    if not given.is_file():
+        raise InputError(f"{given}: no such file; model.dense_heads is the {HEADS} of an earlier training")
+    with atomic(out / HEADS) as partial:
+        shutil.copyfile(given, partial)
 
 
 def start_model(recipe: TrainRecipe, before: Path | None) -> Model:
@@ -104,18 +146,25 @@ def start_model(recipe: TrainRecipe, before: Path | None) -> Model:
     return build(config, tokenizer)
 
 
-def run_stage(stage: Stage, model: Model, frames: Frames, out: Path, dev: Frames | None, device: str) -> dict[str, Any]:
+def run_stage(
+    stage: Stage, model: Model, rows: Rows, frames: Frames | None, out: Path, dev: Frames | None, device: str
+) -> dict[str, Any]:
     """Train one stage in place; returns its figures (with `dev` frames, those of a dense stage hold its scores)."""
     from safetensors.torch import load_file, save_file
 
-    from pacenote.training import dense, sft
+    from pacenote.training import dense, sft, tune
     from pacenote.training.loop import pick_device
     from pacenote.training.tower import CellHeads, QwenEncoder
 
     place = pick_device(device)
     model.model.to(place)
-    heads_file = out / "heads.safetensors"
-    figures: dict[str, Any] = {"stage": stage.name, "kind": stage.kind, "frames": len(frames)}
+    heads_file = out / HEADS
+    figures: dict[str, Any] = {"stage": stage.name, "kind": stage.kind, "frames": len(rows)}
+    if stage.kind == "tune":
+        figures |= tune.tune(model, rows, stage.options, out / stage.name, place)
+        model.model.eval()
+        return figures
+    assert frames is not None, "every other stage has decoded frames"
     if stage.kind == "dense":
         model.model.requires_grad_(True)
         encoder = QwenEncoder(model.family.visual(model.model))
@@ -124,6 +173,7 @@ def run_stage(stage: Stage, model: Model, frames: Frames, out: Path, dev: Frames
         save_file(dense.head_state(task), heads_file)
         if dev is not None:
             figures["dev"] = dense.evaluate(task, dev)
+            say(f"{stage.name}: on {len(dev)} dev frames: {_said(figures['dev']['facts'])}")
     elif stage.kind == "language":
         sft.train_language(model, frames, stage.options, out / stage.name, place)
     else:
@@ -140,6 +190,11 @@ def run_stage(stage: Stage, model: Model, frames: Frames, out: Path, dev: Frames
         sft.train_full(model, frames, stage.options, out / stage.name, heads=heads, device=place)
     model.model.eval()
     return figures
+
+
+def _said(scores: dict[str, Any]) -> str:
+    shown = {name: scores[name] for name in ("light", "obstacles", "crossroad", "average", "speed_r2", "limit")}
+    return ", ".join(f"{name} {value:.3f}" for name, value in shown.items() if value is not None)
 
 
 def parameters(model: Any) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pacenote.advisory import LIGHT_STATES
+from pacenote.advisory.domain import SPEEDS
+from pacenote.training.questions import ASK_CONDITION
 from pacenote.training.targets import FACTS, TARGETS, UNKNOWN
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ def cell_scores(predicted: np.ndarray, cells: np.ndarray) -> dict[str, float | N
 
 
 def fact_scores(predicted: np.ndarray, facts: np.ndarray) -> dict[str, Any]:
-    """F1 of light, obstacles and crossroad from fact values (N, facts), in the definition of Table 2.
+    """F1 of light, obstacles and crossroad from fact values (N, facts), as Table 2 has it, and their average;
+    F1 of each kind; `speed_r2`; the share of right answers for weather, time, road class and a shown limit.
 
     A light counts as found only in its right state; obstacles and crossroad as `any`, over frames where that is known.
     """
@@ -56,6 +59,16 @@ def fact_scores(predicted: np.ndarray, facts: np.ndarray) -> dict[str, Any]:
             k = t != UNKNOWN
             c, t = predicted[k, column] == 1, t[k] == 1
             scores[names[column]] = f1(float((c & t).sum()), float((c & ~t).sum()), float((~c & t).sum()))
+    for name in (*ASK_CONDITION, "limit"):
+        column = names.index(name)
+        t = facts[:, column]
+        k = t > 0 if name == "limit" else t != UNKNOWN
+        scores[name] = float((predicted[k, column] == t[k]).mean()) if k.any() else None
+    p, t = predicted[:, names.index("speed")], facts[:, names.index("speed")]
+    k = t != UNKNOWN
+    kmh, said = (np.array(SPEEDS, float)[values[k]] for values in (t, p))
+    variation = ((kmh - kmh.mean()) ** 2).sum() if k.any() else 0.0
+    scores["speed_r2"] = float(1 - ((said - kmh) ** 2).sum() / variation) if variation else None
     parts = [scores[slot] for slot in ("light", "obstacles", "crossroad")]
     scores["average"] = float(np.mean([s for s in parts if s is not None])) if any(parts) else None
     return scores

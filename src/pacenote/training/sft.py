@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pacenote.errors import InputError
-from pacenote.training.augment import CROP_SEEN, SEEN, Strength, View, crop_of, view
+from pacenote.training.augment import CROP_SEEN, SEEN, Strength, View, crop_of, view_of
 from pacenote.training.dense import place_of
 from pacenote.training.frames import Frames, Record
 from pacenote.training.packs import Grid, Pack, Packer, answer_loss, collate_packs, embed
@@ -146,7 +146,7 @@ def cache_tokens(model: Model, frames: Frames, options: SftOptions, store: Path,
                     rng = np.random.default_rng((options.seed, 2, k))
                     copy, index = divmod(k, len(frames))
                     strength = replace(options.augment, photometric=0.0, zoom=0.0) if copy == 0 else options.augment
-                    seen = view(frames.images[index], frames.maps[index], frames.records[index], rng, strength)
+                    seen = view_of(frames, index, rng, strength)
                     pictures.append(seen.image)
                     crops.append(crop_of(seen, rng, strength))
                     records.append(seen_record(seen))
@@ -235,7 +235,7 @@ class LiveStream:
         frames, options = self.frames, self.options
         rng = np.random.default_rng((options.seed, 5, k))
         index = place_of(k, len(frames), options.seed)
-        seen = view(frames.images[index], frames.maps[index], frames.records[index], rng, options.augment)
+        seen = view_of(frames, index, rng, options.augment)
         cropped = bool(rng.random() < options.crop)
         asks = draw_asks(seen_record(seen), rng, options.asks, SEEN[0])
         cells = cells_of(seen.classes, seen.record.objects)

@@ -27,6 +27,7 @@ WEIGHT_OF = {
     "barrier": 3.0, "construction": 3.0, "debris": 3.0, "crash": 3.0, "pedestrian": 3.0, "animal": 3.0, "zebra": 2.0,
     "junction": 2.0, "speed_sign": 2.0, "number": 2.0, "toll": 2.0, "arrow": 1.5,
 }  # fmt: skip
+LEGIBLE_SHARE = 0.3  # of a plate within a cell, from which the cell has its number
 LIMITS = tuple(f"limit_{kmh}" for kmh in range(10, 140, 10))  # the number of a legible limit sign or marking
 # What concerns the ego car (its own light, what stands on its road, what its route runs over, the number on a sign) and
 # the classes whose pixels bear it.
@@ -76,9 +77,23 @@ def cells_of(classes: np.ndarray, objects: Sequence[dict[str, Any]] = ()) -> np.
         if item.get("stated"):
             through = [CLASS_INDEX[one] for one in _BEARERS[name]]
             part[(seen[where][..., through] != 0).any(-1)] = 1
+            if name in LIMITS:  # a cell with a sliver of the plate cannot read it
+                part[(part == 1) & (_share(item["box"], where) < LEGIBLE_SHARE)] = UNKNOWN
         else:
             part[part == 0] = UNKNOWN
     return np.concatenate([seen, own], 2).reshape(-1, len(TARGETS))
+
+
+def _share(box: Sequence[float], where: tuple[slice, slice]) -> np.ndarray:
+    """What share of `box` lies in each cell of `where`, relative to the cell that holds most."""
+    import numpy as np
+
+    def within(cells: slice, low: float, high: float) -> np.ndarray:
+        edges = np.arange(cells.start, cells.stop + 1) * CELL
+        return np.diff(np.clip(edges, low, high))
+
+    shares = within(where[0], box[1], box[3])[:, None] * within(where[1], box[0], box[2])
+    return shares / max(float(shares.max(initial=0.0)), 1e-9)
 
 
 def patches_of(classes: np.ndarray, patch: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pacenote.training.targets import FACTS, UNKNOWN
+from pacenote.training.targets import FACTS, LIMITS, TARGETS, UNKNOWN
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the image processor (OPENAI_CLIP_MEAN / STD)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -27,6 +27,9 @@ def patches(images: Tensor, patch: int = 14, merge: int = 2) -> Tensor:
     step = patch * merge
     x = x.view(batch, height // step, merge, patch, width // step, merge, patch, 3)
     return x.permute(0, 1, 4, 2, 5, 7, 3, 6).reshape(batch, -1, 3 * patch * patch)
+
+
+LIMIT_WEIGHT = 0.5  # of `limit_loss` beside the loss of cells
 
 
 class QwenEncoder(nn.Module):
@@ -96,7 +99,8 @@ class DenseTask(nn.Module):
 
     Args: `positive` (targets,) weight of positive cells; `weight` (targets,) weight of targets; `facts_weight` of the
     image-level losses against the cells' loss; `patch_positive` (classes,) weight of positive patches, None = no loss
-    of patches (a plain network has none). A class named patch by patch tells the tower where in a cell it is.
+    of patches (a plain network has none); `feature` the loss against a teacher's tokens and its weight. A class named
+    patch by patch tells the tower where in a cell it is.
     """
 
     def __init__(
@@ -106,9 +110,12 @@ class DenseTask(nn.Module):
         weight: Tensor,
         facts_weight: float = 0.3,
         patch_positive: Tensor | None = None,
+        feature: FeatureLoss | None = None,
+        feature_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.encoder = encoder
+        self.feature, self.feature_weight = feature, feature_weight
         width: Any = encoder.width
         self.heads = CellHeads(width, positive, weight)
         self.facts = FactHeads(width)
@@ -134,9 +141,32 @@ class DenseTask(nn.Module):
         else:
             tokens = encoder(images)
             fine = tokens.new_zeros((), dtype=torch.float32)
-        loss = self.heads.loss(tokens, cells)
+        logits = self.heads.cells(tokens).float()
+        loss = cell_loss(logits, cells, self.heads.positive, self.heads.weight)
+        loss = loss + LIMIT_WEIGHT * limit_loss(logits, cells)
         whole = loss + fine + self.facts_weight * fact_loss(self.facts(tokens), facts)
+        if self.feature is not None:
+            whole = whole + self.feature_weight * self.feature(tokens, images)
         return {"loss": whole, "cell_loss": loss.detach()}
+
+
+class FeatureLoss(nn.Module):
+    """How far the student's visual tokens are from a teacher's of the same view: 1 - cosine after a linear layer, mean
+    over the tokens. It needs no label, so that unlabelled frames teach a tower too."""
+
+    def __init__(self, width: int, teacher: nn.Module) -> None:
+        super().__init__()
+        theirs: Any = teacher.width
+        self.project = nn.Linear(width, theirs)
+        self._teacher = [teacher.eval().requires_grad_(False)]  # in a list: no part of what is trained and saved
+
+    def forward(self, tokens: Tensor, images: Tensor) -> Tensor:
+        """tokens (B, cells, width) of `images` uint8 (B, H, W, 3) -> scalar."""
+        teacher = self._teacher[0]
+        with torch.no_grad():
+            wanted = teacher.to(images.device)(images).float()
+        mean, spread = wanted.mean((0, 1)), wanted.std((0, 1)) + 1e-5  # no single feature decides the direction
+        return 1 - functional.cosine_similarity(self.project(tokens).float(), (wanted - mean) / spread, dim=-1).mean()
 
 
 def cell_loss(logits: Tensor, cells: Tensor, positive: Tensor, weight: Tensor) -> Tensor:
@@ -146,6 +176,18 @@ def cell_loss(logits: Tensor, cells: Tensor, positive: Tensor, weight: Tensor) -
         logits, (cells == 1).float(), pos_weight=positive, reduction="none"
     )
     return (loss * known).sum() / known.sum().clamp(min=1.0) * 4.0
+
+
+def limit_loss(logits: Tensor, cells: Tensor) -> Tensor:
+    """Mean cross-entropy of the number over the cells that show a limit: one sign is a few of thousands of entries in
+    `cell_loss`, too few to learn digits from."""
+    first, last = TARGETS.index(LIMITS[0]), TARGETS.index(LIMITS[-1]) + 1
+    numbers = cells[..., first:last] == 1
+    shown = numbers.any(-1)
+    number = torch.where(shown, numbers.float().argmax(-1), UNKNOWN)
+    rows = logits[..., first:last].flatten(0, -2)
+    loss = functional.cross_entropy(rows, number.flatten(), ignore_index=UNKNOWN, reduction="sum")
+    return loss / shown.sum().clamp(min=1)
 
 
 def fact_loss(logits: tuple[Tensor, ...], facts: Tensor) -> Tensor:
