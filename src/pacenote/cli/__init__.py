@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("pacenote.cli.demo", "render streets, score the starters, advise on photos, open one report"),
     "run": ("pacenote.cli.run", "run a recipe of stages; finished stages are skipped"),
     "render": ("pacenote.cli.render", "simulate and render streets into a labelled Dataset"),
+    "preflight": ("pacenote.cli.preflight", "check a training's rows, cache, memory and work before it starts"),
     "teach": ("pacenote.cli.teach", "store a teacher's soft labels for a student"),
     "train": ("pacenote.cli.train", "train a model on Datasets"),
     "merge": ("pacenote.cli.merge", "merge a LoRA adapter into its base model"),

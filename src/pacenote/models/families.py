@@ -152,7 +152,10 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        return self.model.device
+        """Where its inputs belong."""
+        import torch
+
+        return torch.device("cpu") if self.model.device.type == "meta" else self.model.device
 
     @property
     def tokenizer(self) -> Any:
@@ -238,12 +241,15 @@ def family_of(config: Any, source: str) -> Family:
     raise InputError(f"{source}: model type '{config.model_type}' is not supported; known: {', '.join(FAMILIES)}")
 
 
-def load(name_or_directory: str, device: str = "cpu", dtype: Any = None) -> Model:
+def load(name_or_directory: str, device: str = "cpu", dtype: Any = None, *, weights: bool = True) -> Model:
     """Load a model from a directory, a shipped name or a hub id.
 
-    `dtype`: a torch dtype or None for the checkpoint's own. Raises InputError when it is missing or of no known family.
+    `dtype`: a torch dtype or None for the checkpoint's own; without `weights` the model has shapes only (device "meta")
+    and nothing but configuration, processor and tokenizer is read. Raises InputError when it is missing or of no known
+    family.
     """
     source = resolve(name_or_directory)
+    import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
     from pacenote.models.processor import load_processor
@@ -252,7 +258,11 @@ def load(name_or_directory: str, device: str = "cpu", dtype: Any = None) -> Mode
     try:
         config = AutoConfig.from_pretrained(source)
         family = family_of(config, source)
-        model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype or "auto")
+        if weights:
+            model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype or "auto")
+        else:
+            with torch.device("meta"):
+                model = AutoModelForImageTextToText.from_config(config, dtype=dtype or config.dtype or torch.bfloat16)
         processor = load_processor(source, family.name, config)
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
@@ -260,4 +270,4 @@ def load(name_or_directory: str, device: str = "cpu", dtype: Any = None) -> Mode
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{name_or_directory}: cannot be loaded ({reason}); check the path or hub id") from None
     install(model)
-    return Model(family, model.to(device).eval(), processor, str(name_or_directory))
+    return Model(family, (model.to(device) if weights else model).eval(), processor, str(name_or_directory))
