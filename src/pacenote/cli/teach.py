@@ -10,6 +10,8 @@ from pathlib import Path
 EPILOG = """examples:
   pacenote teach starter-teacher data/streets --out cache/streets
   pacenote teach Qwen/Qwen2.5-VL-72B-Instruct data/streets data/unlabelled --out cache/big --batch 32 --device cuda
+  pacenote teach Qwen/Qwen2.5-VL-72B-Instruct data/streets --out cache/served --temperatures \\
+      --endpoint http://teacher:8000/v1 --tokenizer Qwen/Qwen2.5-VL-72B-Instruct
 """
 
 
@@ -30,14 +32,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="questions at a time (8)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, each with the teacher (1)")
     parser.add_argument("--ray", metavar="ADDRESS", help="spread the shards over a Ray cluster: auto, local, host:port")
+    parser.add_argument("--endpoint", metavar="URL", help="ask the TEACHER of an OpenAI-compatible server (vLLM)")
+    parser.add_argument("--tokenizer", metavar="MODEL", help="the served model's tokenizer (TEACHER)")
+    parser.add_argument("--end", default="<|im_end|>", metavar="TOKEN", help="its end of an answer (<|im_end|>)")
+    parser.add_argument("--key-env", default="PACENOTE_KEY", metavar="NAME", help="variable with the server's key")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (auto)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the further questions (0)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
 
 
 def run(args: argparse.Namespace) -> int:
+    import os
+
     from pacenote.errors import InputError
-    from pacenote.training.teach import TeachOptions, teach
+    from pacenote.training.teach import Served, TeachOptions, teach
     from pacenote.work import write_json
 
     for name in ("top", "batch", "workers"):
@@ -46,8 +54,13 @@ def run(args: argparse.Namespace) -> int:
     options = TeachOptions(
         args.top, tuple(args.temperatures), args.asks, args.write, args.batch, seed=args.seed, device=args.device
     )
+    served = None
+    if args.endpoint:
+        served = Served(args.endpoint, args.tokenizer or args.teacher, args.end, os.environ.get(args.key_env, ""))
     split = None if args.split == "all" else args.split
-    figures = teach(args.teacher, args.data, args.out, options, split=split, workers=args.workers, ray=args.ray)
+    figures = teach(
+        args.teacher, args.data, args.out, options, split=split, workers=args.workers, ray=args.ray, served=served
+    )
     if args.json:
         write_json(args.json, figures)
     each = figures["bytes"] / max(1, figures["tokens"])

@@ -37,15 +37,17 @@ class Encoded:
         return int(self.inputs["input_ids"].shape[1]) + len(self.answer)
 
 
-def answer_ids(model: Model, pieces: Sequence[tuple[str, float]]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+def pieces_ids(
+    tokenizer: Any, end: int, pieces: Sequence[tuple[str, float]]
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Token ids of an answer given in weighted pieces, with the token that ends it, and a weight each."""
     ids: list[int] = []
     weights: list[float] = []
     for words, weight in pieces:
-        own = model.tokenizer(words, add_special_tokens=False)["input_ids"]
+        own = tokenizer(words, add_special_tokens=False)["input_ids"]
         ids += own
         weights += [weight] * len(own)
-    return (*ids, model.end_id), (*weights, max(weights, default=1.0))
+    return (*ids, end), (*weights, max(weights, default=1.0))
 
 
 def encode(
@@ -65,7 +67,7 @@ def encode(
         raise InputError(
             f"sample {row}: {found} image placeholders for {expected} visual features; check its processor"
         )
-    ids, weights = answer_ids(model, pieces)
+    ids, weights = pieces_ids(model.tokenizer, model.end_id, pieces)
     if token in ids:
         raise InputError(f"sample {row}: its answer holds an image placeholder; remove it from the answer")
     return Encoded(row, dict(inputs), ids, weights)

@@ -14,31 +14,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pacenote.errors import InputError, PacenoteError
+from pacenote.training.batches import pieces_ids
 from pacenote.training.cache import (
     CacheCard,
     CacheRow,
     row_key,
-    soft_row,
     tokenizer_digest,
     write_card,
     write_shard,
 )
+from pacenote.training.teachers import LocalTeacher, Row, ServedTeacher, Teacher
 from pacenote.work.executor import Shard, run_shards
 from pacenote.work.progress import say
 from pacenote.work.rundir import RunDirectory
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from pacenote.data import Dataset
     from pacenote.data.sample import Sample
-    from pacenote.models import Model
     from pacenote.training.questions import Ask
 
 WRITE = ("missing", "all", "never")
 PROBES = 4  # samples that the blank-image probe looks at
-SEES = 0.02  # nats by which a blank picture must change the log-probability of some answer token
-Pieces = tuple[tuple[str, float], ...]
+SEES = 0.02  # nats by which a blank picture must change the log-probability of some token
+LIKELY = -7.0  # of tokens with at least this log-probability
 
 
 @dataclass(frozen=True)
@@ -71,18 +69,17 @@ class Order:
     count: int
     card: CacheCard
     options: TeachOptions
+    served: Served | None = None
 
 
 @dataclass(frozen=True)
-class Row:
-    """One question about one sample, ready to be scored; `pieces` None = the teacher writes the answer, `written` = it
-    has."""
+class Served:
+    """A teacher behind a server: its URL, and the tokenizer and end token of the model that it serves."""
 
-    sample: Sample
-    images: tuple[Image.Image, ...]
-    question: str
-    pieces: Pieces | None
-    written: bool = False
+    url: str
+    tokenizer: str
+    end: str = "<|im_end|>"
+    key: str = ""
 
 
 def teach(
@@ -94,8 +91,10 @@ def teach(
     split: str | None = "train",
     workers: int = 1,
     ray: str | None = None,
+    served: Served | None = None,
 ) -> dict[str, Any]:
     """Fill the cache `out` with the soft labels of `teacher` for a split of the Datasets `data`; returns its figures.
+    With `served` the teacher is the model of that name on a server.
 
     The same call resumes. Raises InputError on bad settings, PacenoteError when the teacher does not see pictures.
     """
@@ -109,18 +108,18 @@ def teach(
         raise InputError(f"--temperatures {options.temperatures}: give temperatures above 0; 1 is always kept")
     out = Path(out)
     opened = {name: Dataset.open(name, split=split) for name in data}
-    model = _model(teacher, options.device)
-    directory = Path(resolve(teacher))
-    weights = digest_tree(directory) if directory.is_dir() else teacher
-    card = CacheCard(teacher, tokenizer_digest(model.tokenizer), options.top, tuple(sorted(set(options.temperatures))))
+    asked = open_teacher(teacher, options.device, served)
+    directory = Path(teacher) if served else Path(resolve(teacher))
+    weights = digest_tree(directory) if directory.is_dir() and not served else teacher
+    card = CacheCard(teacher, tokenizer_digest(asked.tokenizer), options.top, tuple(sorted(set(options.temperatures))))
     sizes = {name: len(one) for name, one in opened.items()}
     RunDirectory.open(out, "teach", {"card": card, "options": options, "data": sizes, "weights": weights})
-    probe = blank_probe(model, next(iter(opened.values())), options)
+    probe = blank_probe(asked, next(iter(opened.values())), options)
     shards: list[Shard] = []
     for name, size in sizes.items():
         for start in range(0, size, options.shard_rows):
             count = min(options.shard_rows, size - start)
-            order = Order(teacher, weights, name, size, split, start, count, card, options)
+            order = Order(teacher, weights, name, size, split, start, count, card, options, served)
             shards.append(Shard(f"cache-{len(shards):05d}.parquet", order))
     results = run_shards(teach_shard, shards, out, workers=workers, ray=ray, label="teach")
     refused = sum((Counter(result.stats["refused"]) for result in results), Counter[str]())
@@ -138,18 +137,26 @@ def teach(
     return figures
 
 
-_models: dict[tuple[str, str], Model] = {}  # this process's teacher, loaded once
+_teachers: dict[Any, Teacher] = {}  # this process's teacher, made once
 
 
-def _model(teacher: str, device: str) -> Model:
-    from pacenote.models import load
+def open_teacher(teacher: str, device: str, served: Served | None = None) -> Teacher:
+    """The teacher, in this process or behind a server."""
+    from transformers import AutoTokenizer
+
+    from pacenote.models import load, resolve
+    from pacenote.models.endpoint import Endpoint
     from pacenote.training.loop import pick_device
 
-    key = (teacher, device)
-    if key not in _models:
-        _models.clear()
-        _models[key] = load(teacher, pick_device(device))
-    return _models[key]
+    key = (teacher, device, served)
+    if key not in _teachers:
+        _teachers.clear()
+        if served is None:
+            _teachers[key] = LocalTeacher(load(teacher, pick_device(device)))
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(resolve(served.tokenizer))
+            _teachers[key] = ServedTeacher(Endpoint(served.url, teacher, served.key), tokenizer, served.end)
+    return _teachers[key]
 
 
 def teach_shard(shard: Shard, path: Path) -> dict[str, Any]:
@@ -158,17 +165,17 @@ def teach_shard(shard: Shard, path: Path) -> dict[str, Any]:
 
     order: Order = shard.payload
     options = order.options
-    model = _model(order.teacher, options.device)
+    teacher = open_teacher(order.teacher, options.device, order.served)
     data = Dataset.open(order.data, split=order.split).select(range(order.start, order.start + order.count))
     refused: Counter[str] = Counter()
     rows: list[CacheRow] = []
     waiting: list[Row] = []
-    for row in rows_of(model, data, options, refused):
+    for row in rows_of(teacher, data, options, refused):
         waiting.append(row)
         if len(waiting) == options.batch:
-            rows += score(model, waiting, order.card, options, refused)
+            rows += score(teacher, waiting, order.card, options, refused)
             waiting = []
-    rows += score(model, waiting, order.card, options, refused)
+    rows += score(teacher, waiting, order.card, options, refused)
     write_shard(path, rows, order.card)
     return {
         "rows": len(rows), "tokens": sum(map(len, rows)), "written": sum(row.written for row in rows),
@@ -176,7 +183,7 @@ def teach_shard(shard: Shard, path: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def rows_of(model: Model, data: Dataset, options: TeachOptions, refused: Counter[str]) -> Iterator[Row]:
+def rows_of(teacher: Teacher, data: Dataset, options: TeachOptions, refused: Counter[str]) -> Iterator[Row]:
     """The questions to ask about each sample of `data`; samples that cannot be asked are counted in `refused`."""
     import numpy as np
 
@@ -187,7 +194,7 @@ def rows_of(model: Model, data: Dataset, options: TeachOptions, refused: Counter
             refused["has no image"] += 1
             continue
         try:
-            images = fitted_images(model, sample)
+            images = teacher.images(sample)
         except InputError:
             refused["its picture cannot be read"] += 1
             continue
@@ -206,14 +213,6 @@ def rows_of(model: Model, data: Dataset, options: TeachOptions, refused: Counter
                 more = ask(record, rng, float(images[0].width))
                 if more is not None:
                     yield Row(sample, images, more.question, more.answer)
-
-
-def fitted_images(model: Model, sample: Sample) -> tuple[Image.Image, ...]:
-    """The sample's pictures as `evaluate` shows them to the model."""
-    from pacenote.evaluate.run import fitted
-    from pacenote.models.frames import frame_size
-
-    return tuple(fitted(sample, frame_size(model), "auto"))
 
 
 def neutral(sample: Sample) -> Ask:
@@ -235,58 +234,37 @@ def _record(sample: Sample) -> Any:
 
 
 def score(
-    model: Model, rows: Sequence[Row], card: CacheCard, options: TeachOptions, refused: Counter[str]
+    teacher: Teacher, rows: Sequence[Row], card: CacheCard, options: TeachOptions, refused: Counter[str]
 ) -> list[CacheRow]:
     """Soft labels of a batch of rows; an answer that is to be written is written first."""
     import numpy as np
-    import torch
 
-    from pacenote.training.batches import answer_ids, answer_rows, collate, encode
-
-    rows = [*(row for row in rows if row.pieces is not None), *written(model, rows, options, refused)]
+    rows = [*(row for row in rows if row.pieces is not None), *written(teacher, rows, options, refused)]
     if not rows:
         return []
-    encoded = [
-        encode(model, row.sample.id, row.images, row.question, _all(row.pieces or ()), row.sample.image_roles)
-        for row in rows
-    ]
-    batch = {name: value.to(model.device) for name, value in collate(encoded, model).items()}
     found = []
-    with torch.inference_mode():
-        hidden, _, _ = answer_rows(model.model, batch)
-        parts = hidden.split([len(one.answer) for one in encoded])
-        for row, one, part in zip(rows, encoded, parts, strict=True):
-            logits = model.model.get_output_embeddings()(part)
-            if not bool(torch.isfinite(logits).all()):
-                refused["the teacher's logits are not finite"] += 1
-                continue
-            key = row_key([p.bytes for p in row.sample.images], row.question, one.answer, card.tokenizer)
-            text = "".join(words for words, _ in row.pieces or ())
-            own = soft_row(logits[:, : len(model.tokenizer)], card.top, card.temperatures)
-            ids = np.array(one.answer, np.int32)
-            weights = np.array(answer_ids(model, row.pieces or ())[1], np.float16)
-            found.append(
-                CacheRow(key, row.sample.id, row.question, text, ids, **own, weights=weights, written=row.written)
+    for row, soft in zip(rows, teacher.score(rows, card.top, card.temperatures), strict=True):
+        if soft is None:
+            refused["the teacher's numbers are not finite"] += 1
+            continue
+        ids, weights = pieces_ids(teacher.tokenizer, teacher.end_id, row.pieces or ())
+        key = row_key([picture.bytes for picture in row.sample.images], row.question, ids, card.tokenizer)
+        found.append(
+            CacheRow(
+                key, row.sample.id, row.question, row.answer, np.array(ids, np.int32), **soft,
+                weights=np.array(weights, np.float16), written=row.written,
             )
+        )  # fmt: skip
     return found
 
 
-def _all(pieces: Pieces) -> Pieces:
-    """`pieces` with every token counted: a teacher has an opinion on what the truth does not know, too."""
-    return tuple((words, 1.0) for words, _ in pieces)
-
-
-def written(model: Model, rows: Sequence[Row], options: TeachOptions, refused: Counter[str]) -> list[Row]:
+def written(teacher: Teacher, rows: Sequence[Row], options: TeachOptions, refused: Counter[str]) -> list[Row]:
     """The rows without an answer with the teacher's own, where it is a whole canonical advisory."""
     from pacenote.advisory import Advisory
 
-    open_rows = [row for row in rows if row.pieces is None]
-    roles = [row.sample.image_roles for row in open_rows]
-    texts = model.generate(
-        [row.images for row in open_rows], [row.question for row in open_rows], options.max_new_tokens, roles
-    )
+    bare = [row for row in rows if row.pieces is None]
     found = []
-    for row, text in zip(open_rows, texts, strict=True):
+    for row, text in zip(bare, teacher.write(bare, options.max_new_tokens) if bare else [], strict=True):
         advisory = Advisory.parse(text)
         if None in (advisory.speed_kmh, advisory.light, advisory.obstacles, advisory.crossroad):
             refused["the teacher wrote no whole advisory"] += 1
@@ -295,36 +273,33 @@ def written(model: Model, rows: Sequence[Row], options: TeachOptions, refused: C
     return found
 
 
-def blank_probe(model: Model, data: Dataset, options: TeachOptions) -> float:
-    """The most that a grey picture in place of the real one changes the log-probability of an answer token, in nats.
+def blank_probe(teacher: Teacher, data: Dataset, options: TeachOptions) -> float:
+    """The most that a grey picture in place of the real one changes the log-probability of a likely token, in nats.
 
     A server that was sent text alone, or a processor that dropped the image, answers as before: PacenoteError.
     """
-    import torch
+    import numpy as np
     from PIL import Image
 
-    from pacenote.training.batches import answer_rows, collate, encode
-
-    most, seen = 0.0, 0
-    for row in rows_of(model, data.select(range(min(len(data), 8 * PROBES))), replace(options, asks=0), Counter()):
-        if row.sample.image_roles and row.sample.image_roles[0] != "frame":
+    first = data.select(range(min(len(data), 8 * PROBES)))
+    rows = [row for row in rows_of(teacher, first, replace(options, asks=0), Counter()) if row.images][:PROBES]
+    rows = [replace(row, pieces=row.pieces or (("Recommended speed: 20 km/h.", 1.0),)) for row in rows]
+    if not rows:
+        return 0.0
+    grey = [replace(row, images=tuple(Image.new("RGB", i.size, (127, 127, 127)) for i in row.images)) for row in rows]
+    most = 0.0
+    for real, blank in zip(teacher.score(rows, options.top, ()), teacher.score(grey, options.top, ()), strict=True):
+        if real is None or blank is None:
             continue
-        pieces = row.pieces or (("Recommended speed: 20 km/h.", 1.0),)
-        grey = tuple(Image.new("RGB", image.size, (127, 127, 127)) for image in row.images)
-        both = []
-        for images in (row.images, grey):
-            one = encode(model, row.sample.id, images, row.question, _all(pieces))
-            batch = {name: value.to(model.device) for name, value in collate([one], model).items()}
-            with torch.inference_mode():
-                hidden, labels, _ = answer_rows(model.model, batch)
-                logp = model.model.get_output_embeddings()(hidden).float().log_softmax(-1)
-            both.append(logp.gather(1, labels[:, None]))
-        most, seen = max(most, float((both[0] - both[1]).abs().max())), seen + 1
-        if seen == PROBES:
-            break
-    if seen and most < SEES:
+        for a, la, b, lb in zip(real["ids"], real["logp"], blank["ids"], blank["logp"], strict=True):
+            there = dict(zip(b.tolist(), lb.tolist(), strict=True))
+            both = [abs(value - there[token]) for token, value in zip(a.tolist(), la.tolist(), strict=True)
+                    if token in there and value > LIKELY]  # fmt: skip
+            most = max([most, *both])
+        most = max(most, float(np.mean(real["ids"][:, 0] != blank["ids"][:, 0])))
+    if most < SEES:
         raise PacenoteError(
-            f"{model.name}: answers a grey picture as it answers the real ones (at most {most:.4f} nats apart): it does"
-            " not see its pictures; check its checkpoint and processor"
+            f"{teacher.name}: answers a grey picture as it answers the real ones (at most {most:.4f} nats apart): it"
+            " does not see its pictures; check its checkpoint, processor or server"
         )
     return round(most, 4)

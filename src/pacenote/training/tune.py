@@ -112,7 +112,7 @@ class RowStream:
 def encode_row(model: Model, sample: Sample, row: TuneRow) -> Encoded:
     """A row as inputs. Raises InputError where the answer's tokens are not those that the cache holds."""
     from pacenote.training.batches import encode
-    from pacenote.training.teach import fitted_images
+    from pacenote.training.teachers import fitted_images
 
     one = encode(model, sample.id, fitted_images(model, sample), row.question, row.pieces, sample.image_roles)
     if row.taught is not None and one.answer != tuple(row.taught.answer_ids.tolist()):
