@@ -17,7 +17,9 @@ from pacenote.errors import InputError, PacenoteError
 from pacenote.training import dense, sft
 from pacenote.training.augment import PLAIN
 from pacenote.training.dense import DenseOptions
+from pacenote.training.kd import KdOptions
 from pacenote.training.loop import audit_gradients
+from pacenote.training.packs import Packer
 from pacenote.training.recipe import parse_recipe, read_recipe
 from pacenote.training.sft import SftOptions, parameter_groups
 from pacenote.training.targets import TARGETS
@@ -115,6 +117,36 @@ def test_cached_tokens_are_the_towers(tokenizer: Any, drawn: Any, tmp_path: Path
     torch.testing.assert_close(held, stock, rtol=0.1, atol=0.1)
     again = sft.cache_tokens(model, drawn, SftOptions(copies=1, augment=plain), tmp_path)
     assert (again.frames == cache.frames).all() and again.records == cache.records
+
+
+def test_a_student_learns_from_a_teacher_that_sees_the_same_views(tokenizer: Any, drawn: Any, tmp_path: Path) -> None:
+    """The student's distance to the teacher's distributions falls, and a foreign vocabulary is refused."""
+    teacher = tiny(tokenizer, seed=1, width=48, heads=2)
+    with torch.no_grad():
+        for parameter in teacher.model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(1.5)
+    teacher.save(tmp_path / "teacher")
+    student = tiny(tokenizer, seed=2)
+    options = SftOptions(
+        epochs=20, batch=4, copies=1, asks=2, crop=0.5, teacher=str(tmp_path / "teacher"), kd=KdOptions(1.0, 2.0),
+        lr={"language": 3e-3, "head": 3e-3},
+    )  # fmt: skip
+    sft.train_language(student, drawn, options, tmp_path / "run", "cpu")
+    cache = sft.cache_tokens(student, drawn, options, tmp_path / "run" / "tokens")
+    taught = sft.cache_tokens(teacher, drawn, options, tmp_path / "run" / "teacher-tokens")
+    stream = sft.CachedStream(cache, Packer(student), 12, options, taught)
+    batch = sft.collate_cached([stream[k] for k in range(12)], tokenizer.pad_token_id)
+    loss = sft.TaughtLoss(teacher.model, options.kd)
+    with torch.no_grad():
+        near, far = (loss(one.model, batch, None).item() for one in (student, tiny(tokenizer, seed=2)))
+        itself = loss(teacher.model, {**batch, "tokens": batch["taught"]}, None).item()
+    assert near < 0.6 * far and itself < 0.02 * far
+    from tests.models.tiny import tokenizer_of
+
+    tiny(tokenizer_of("qwen2_5_vl")).save(tmp_path / "other")
+    with pytest.raises(InputError, match="has another vocabulary"):
+        sft.train_language(student, drawn, replace(options, teacher=str(tmp_path / "other")), tmp_path / "x", "cpu")
 
 
 def test_dense_weight_reaches_the_tower(tokenizer: Any, drawn: Any) -> None:
@@ -230,6 +262,27 @@ def test_a_recipe_trains_from_a_dataset_to_a_model(dataset: Path, tmp_path: Path
     (tmp_path / "full" / "x").touch()
     with pytest.raises(InputError, match="is not empty"):
         train(recipe, [str(dataset)], tmp_path / "full", device="cpu")
+
+
+def test_what_a_teacher_wrote_stands_for_a_missing_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pacenote.models.families import Model
+    from pacenote.training.run import open_data
+    from pacenote.training.teach import TeachOptions, teach
+    from tests.models.tiny import tiny_model
+    from tests.training.test_teach import TRUTH, dataset
+
+    tiny_model("qwen2_5_vl").save(tmp_path / "teacher")
+    bare, known = dataset(tmp_path / "bare", 3, truth=None), dataset(tmp_path / "known", 2)
+    said = iter([TRUTH.advisory().text().replace("20", "35"), "A street.", TRUTH.advisory().text()])
+    monkeypatch.setattr(Model, "generate", lambda self, images, *rest: [next(said) for _ in images])
+    teach(str(tmp_path / "teacher"), [bare], tmp_path / "cache", TeachOptions(top=8))
+    raw = {"name": "x", "model": {"size": "student"}, "stages": [{"kind": "language"}]}
+    recipe = parse_recipe({**raw, "answers": str(tmp_path / "cache")})
+    rows = open_data(recipe, [bare, known], tmp_path / "out")
+    speeds = [None if sample.truth is None else sample.truth.speed_kmh for sample in rows]
+    assert speeds == [35, None, 20, 20, 20]
+    assert [rows[i].truth == sample.truth for i, sample in enumerate(rows)] == [True] * 5
+    assert rows[0].truth.obstacles == TRUTH.obstacles
 
 
 def test_a_training_goes_on_with_the_heads_of_another(dataset: Path, tmp_path: Path, tokenizer: Any) -> None:

@@ -57,13 +57,18 @@ def preflight(recipe: TrainRecipe, data: Sequence[str], *, most: int = 0, weight
     """
     from pacenote.data.dataset import Dataset
     from pacenote.models import load
+    from pacenote.training.cache import TeacherCache
     from pacenote.training.run import Rows
 
     if "load" not in recipe.model:
         raise InputError(
             f"{recipe.name}: preflight checks trainings of a given model (model.load), not of a new starter"
         )
-    samples = Rows([Dataset.open(name, split=recipe.split) for name in data], recipe.limit)
+    samples = Rows(
+        [Dataset.open(name, split=recipe.split) for name in data],
+        recipe.limit,
+        TeacherCache(recipe.answers) if recipe.answers else None,
+    )
     model = load(recipe.model["load"], weights=weights)
     reports = []
     for stage in recipe.stages:

@@ -38,6 +38,7 @@ class TrainRecipe:
     seed: int = 0
     split: str = "train"
     limit: int = 0
+    answers: str = ""  # a teacher cache: what it wrote stands for the truth of samples that have none
     description: str = ""
 
 

@@ -7,11 +7,13 @@ import itertools
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pacenote.advisory import Advisory, Truth
 from pacenote.errors import InputError
+from pacenote.training.cache import TeacherCache
 from pacenote.training.frames import Frames, decode
 from pacenote.training.recipe import Stage, TrainRecipe
 from pacenote.work.files import atomic, digest
@@ -67,10 +69,11 @@ def train(
 
 
 class Rows(Sequence["Sample"]):
-    """The samples of several Datasets one after the other, at most `limit` (0 = all), read when asked for."""
+    """The samples of several Datasets one after the other, at most `limit` (0 = all), read when asked for. What a
+    teacher wrote (`answers`) stands for the truth of samples that have none."""
 
-    def __init__(self, sets: Sequence[Dataset], limit: int = 0) -> None:
-        self.sets = list(sets)
+    def __init__(self, sets: Sequence[Dataset], limit: int = 0, answers: TeacherCache | None = None) -> None:
+        self.sets, self.answers = list(sets), answers
         self.ends = list(itertools.accumulate(len(one) for one in self.sets))
         total = self.ends[-1] if self.ends else 0
         self.total = min(limit or total, total)
@@ -84,10 +87,16 @@ class Rows(Sequence["Sample"]):
         if not 0 <= index < self.total:
             raise IndexError(f"sample {index} of {self.total}")
         number = bisect.bisect_right(self.ends, index)
-        return self.sets[number][index - (self.ends[number - 1] if number else 0)]
+        return self._answered(self.sets[number][index - (self.ends[number - 1] if number else 0)])
 
     def __iter__(self) -> Iterator[Sample]:
-        return itertools.islice(itertools.chain.from_iterable(self.sets), self.total)
+        return map(self._answered, itertools.islice(itertools.chain.from_iterable(self.sets), self.total))
+
+    def _answered(self, sample: Sample) -> Sample:
+        """`sample`, with what the teacher wrote for its truth where it has none."""
+        rows = self.answers.rows.get(sample.id, ()) if self.answers is not None and sample.truth is None else ()
+        advisory = next((Advisory.parse(row.answer) for row in rows if row.written), None)
+        return sample if advisory is None else replace(sample, truth=Truth.from_advisory(advisory))
 
 
 def open_data(recipe: TrainRecipe, data: Sequence[str], out: Path) -> Rows:
@@ -107,7 +116,7 @@ def open_data(recipe: TrainRecipe, data: Sequence[str], out: Path) -> Rows:
         out.mkdir(parents=True, exist_ok=True)
         with atomic(held) as partial:
             partial.write_text(json.dumps({**resolved, "digest": digest(resolved)}, indent=2) + "\n")
-    return Rows(sets, recipe.limit)
+    return Rows(sets, recipe.limit, TeacherCache(recipe.answers) if recipe.answers else None)
 
 
 def dev_frames(data: Sequence[str], out: Path) -> Frames | None:

@@ -14,7 +14,8 @@ from pacenote.errors import InputError
 from pacenote.training.augment import CROP_SEEN, SEEN, Strength, View, crop_of, view_of
 from pacenote.training.dense import place_of
 from pacenote.training.frames import Frames, Record
-from pacenote.training.packs import Grid, Pack, Packer, answer_loss, collate_packs, embed
+from pacenote.training.kd import KdOptions
+from pacenote.training.packs import IGNORE, Grid, Pack, Packer, answer_loss, collate_packs, embed, hidden_states
 from pacenote.training.questions import Ask, ask, plain, with_unknown
 from pacenote.training.targets import cells_of
 
@@ -42,6 +43,8 @@ class SftOptions:
     weight_decay: float = 0.05
     warmup: float = 0.08
     dense_weight: float = 0.0  # of the cells' loss beside the answers'
+    teacher: str = ""  # `language`: a model of the same vocabulary that gives soft labels, looking at the same views
+    kd: KdOptions = KdOptions()
     augment: Strength = MILD
     compile: bool = False
     seed: int = 0
@@ -162,16 +165,19 @@ def cache_tokens(model: Model, frames: Frames, options: SftOptions, store: Path,
 
 
 class CachedStream:
-    """Item k: a cached view and fresh questions about it; a function of (seed, k) alone."""
+    """Item k: a cached view and fresh questions about it, with a teacher's tokens of the same view where there is one.
+    A function of (seed, k) alone."""
 
-    def __init__(self, cache: TokenCache, packer: Packer, length: int, options: SftOptions) -> None:
-        self.cache, self.packer, self.length, self.options = cache, packer, length, options
+    def __init__(
+        self, cache: TokenCache, packer: Packer, length: int, options: SftOptions, taught: TokenCache | None = None
+    ) -> None:
+        self.cache, self.packer, self.length, self.options, self.taught = cache, packer, length, options, taught
         self.grids = picture_grids(packer.model)
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, k: int) -> tuple[Pack, list[np.ndarray]]:
+    def __getitem__(self, k: int) -> tuple[Pack, list[list[np.ndarray]]]:
         import numpy as np
 
         rng = np.random.default_rng((self.options.seed, 3, k))
@@ -179,23 +185,50 @@ class CachedStream:
         cropped = bool(rng.random() < self.options.crop)
         asks = draw_asks(self.cache.records[index], rng, self.options.asks, SEEN[0])
         pack = self.packer.pack(asks, self.grids[: 1 + cropped])
-        return pack, [self.cache.frames[index], *([self.cache.crops[index]] if cropped else [])]
+        caches = [self.cache] if self.taught is None else [self.cache, self.taught]
+        return pack, [[one.frames[index], *([one.crops[index]] if cropped else [])] for one in caches]
 
 
-def collate_cached(items: list[tuple[Pack, list[np.ndarray]]], pad_id: int) -> dict[str, Any]:
-    """Batch of packs with `tokens` (visual tokens of the batch in order, width) bf16."""
+def collate_cached(items: list[tuple[Pack, list[list[np.ndarray]]]], pad_id: int) -> dict[str, Any]:
+    """Batch of packs with `tokens` (visual tokens of the batch in order, width) bf16, and the teacher's `taught`."""
     import numpy as np
     import torch
 
     batch = collate_packs([pack for pack, _ in items], pad_id)
-    tokens = np.concatenate([part for _, parts in items for part in parts])
-    batch["tokens"] = torch.from_numpy(tokens).view(torch.bfloat16)
+    for name, parts in zip(("tokens", "taught"), zip(*(own for _, own in items), strict=True), strict=False):
+        tokens = np.concatenate([part for own in parts for part in own])
+        batch[name] = torch.from_numpy(tokens).view(torch.bfloat16)
     return batch
 
 
 def cached_loss(model: Any, batch: dict[str, Any], items: Any) -> Any:
     """Loss of a batch whose visual tokens are at hand."""
     return answer_loss(model, embed(model, batch["input_ids"], batch["tokens"]), batch, items)
+
+
+class TaughtLoss:
+    """Hard labels and the soft ones of a teacher that answers the same questions about the same views."""
+
+    def __init__(self, teacher: Any, kd: KdOptions, top: int = 64) -> None:
+        self.teacher, self.kd, self.top = teacher.eval().requires_grad_(False), kd, top
+
+    def __call__(self, model: Any, batch: dict[str, Any], items: Any) -> Any:
+        import torch
+
+        from pacenote.training.kd import SoftLabels, kd_loss
+
+        chosen = batch["labels"] != IGNORE
+        teacher = self.teacher.to(batch["input_ids"].device)
+        with torch.no_grad():
+            embeds = embed(teacher, batch["input_ids"], batch["taught"])
+            theirs = hidden_states(teacher, embeds, batch["positions"], batch["segments"])[chosen]
+            logits = teacher.get_output_embeddings()(theirs).float() / self.kd.temperature
+            best = logits.log_softmax(-1).topk(min(self.top, logits.shape[-1]), -1)
+        embeds = embed(model, batch["input_ids"], batch["tokens"])
+        hidden = hidden_states(model, embeds, batch["positions"], batch["segments"])[chosen]
+        soft = SoftLabels(best.indices, best.values)
+        labels, weights = batch["labels"][chosen], batch["weights"][chosen]
+        return kd_loss(hidden, model.get_output_embeddings(), labels, soft, self.kd, weights, items)
 
 
 def train_language(model: Model, frames: Frames, options: SftOptions, out: Path, device: str = "auto") -> None:
@@ -205,15 +238,36 @@ def train_language(model: Model, frames: Frames, options: SftOptions, out: Path,
     from pacenote.training.loop import fit
 
     cache = cache_tokens(model, frames, options, out / "tokens")
+    taught: TokenCache | None = None
+    loss: Any = cached_loss
+    if options.teacher:
+        teacher = teacher_of(model, options.teacher)
+        taught = cache_tokens(teacher, frames, options, out / "teacher-tokens")
+        loss = TaughtLoss(teacher.model, options.kd)
     packer = Packer(model)
     steps = max(1, round(options.epochs * len(frames) / (options.batch * options.accumulate)))
-    stream = CachedStream(cache, packer, steps * options.batch * options.accumulate, options)
+    stream = CachedStream(cache, packer, steps * options.batch * options.accumulate, options, taught)
     groups = parameter_groups(model.model, model.family, options.lr, options.muon)
     fit(
         model.model, stream, partial(collate_cached, pad_id=model.processor.tokenizer.pad_token_id), out, steps=steps,
         batch=options.batch, accumulate=options.accumulate, groups=groups, warmup=options.warmup,
-        weight_decay=options.weight_decay, seed=options.seed, device=device, loss=cached_loss, compile=options.compile,
+        weight_decay=options.weight_decay, seed=options.seed, device=device, loss=loss, compile=options.compile,
     )  # fmt: skip
+
+
+def teacher_of(student: Model, name: str) -> Model:
+    """The teacher `name`. Raises InputError where it has another vocabulary or other visual tokens than the student."""
+    import torch
+
+    from pacenote.models import load
+    from pacenote.training.cache import tokenizer_digest
+
+    teacher = load(name, dtype=torch.float32)
+    if teacher.family is not student.family or picture_grids(teacher) != picture_grids(student):
+        raise InputError(f"{name}: sees pictures in other pieces than the student; use a teacher cache (a tune stage)")
+    if tokenizer_digest(teacher.tokenizer) != tokenizer_digest(student.tokenizer):
+        raise InputError(f"{name}: has another vocabulary than the student; soft labels need the same token ids")
+    return teacher
 
 
 # --- full stage: end to end ----------------------------------------------------------------------------------------
