@@ -64,11 +64,9 @@ def preflight(recipe: TrainRecipe, data: Sequence[str], *, most: int = 0, weight
         raise InputError(
             f"{recipe.name}: preflight checks trainings of a given model (model.load), not of a new starter"
         )
-    samples = Rows(
-        [Dataset.open(name, split=recipe.split) for name in data],
-        recipe.limit,
-        TeacherCache(recipe.answers) if recipe.answers else None,
-    )
+    answers = TeacherCache(recipe.answers) if recipe.answers else None
+    sets = [Dataset.open(name, split=recipe.split) for name in data]
+    samples = Rows(sets, recipe.limit, answers, recipe.labelled)
     model = load(recipe.model["load"], weights=weights)
     reports = []
     for stage in recipe.stages:

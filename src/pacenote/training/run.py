@@ -70,10 +70,13 @@ def train(
 
 class Rows(Sequence["Sample"]):
     """The samples of several Datasets one after the other, at most `limit` (0 = all), read when asked for. What a
-    teacher wrote (`answers`) stands for the truth of samples that have none."""
+    teacher wrote (`answers`) stands for the truth of samples that have none. With `labelled` the samples after so many
+    are taken as they would come from a drive: pictures and a limit that is known beside them, nothing else."""
 
-    def __init__(self, sets: Sequence[Dataset], limit: int = 0, answers: TeacherCache | None = None) -> None:
-        self.sets, self.answers = list(sets), answers
+    def __init__(
+        self, sets: Sequence[Dataset], limit: int = 0, answers: TeacherCache | None = None, labelled: int = 0
+    ) -> None:
+        self.sets, self.answers, self.labelled = list(sets), answers, labelled
         self.ends = list(itertools.accumulate(len(one) for one in self.sets))
         total = self.ends[-1] if self.ends else 0
         self.total = min(limit or total, total)
@@ -87,13 +90,16 @@ class Rows(Sequence["Sample"]):
         if not 0 <= index < self.total:
             raise IndexError(f"sample {index} of {self.total}")
         number = bisect.bisect_right(self.ends, index)
-        return self._answered(self.sets[number][index - (self.ends[number - 1] if number else 0)])
+        return self._as_known(index, self.sets[number][index - (self.ends[number - 1] if number else 0)])
 
     def __iter__(self) -> Iterator[Sample]:
-        return map(self._answered, itertools.islice(itertools.chain.from_iterable(self.sets), self.total))
+        together = itertools.islice(itertools.chain.from_iterable(self.sets), self.total)
+        return itertools.starmap(self._as_known, enumerate(together))
 
-    def _answered(self, sample: Sample) -> Sample:
-        """`sample`, with what the teacher wrote for its truth where it has none."""
+    def _as_known(self, index: int, sample: Sample) -> Sample:
+        if self.labelled and index >= self.labelled:
+            given = {name: value for name, value in sample.conditions.items() if name == "limit_kmh"}
+            sample = replace(sample, truth=None, answer=None, evidence=None, segmentation=None, conditions=given)
         rows = self.answers.rows.get(sample.id, ()) if self.answers is not None and sample.truth is None else ()
         advisory = next((Advisory.parse(row.answer) for row in rows if row.written), None)
         return sample if advisory is None else replace(sample, truth=Truth.from_advisory(advisory))
@@ -116,7 +122,7 @@ def open_data(recipe: TrainRecipe, data: Sequence[str], out: Path) -> Rows:
         out.mkdir(parents=True, exist_ok=True)
         with atomic(held) as partial:
             partial.write_text(json.dumps({**resolved, "digest": digest(resolved)}, indent=2) + "\n")
-    return Rows(sets, recipe.limit, TeacherCache(recipe.answers) if recipe.answers else None)
+    return Rows(sets, recipe.limit, TeacherCache(recipe.answers) if recipe.answers else None, recipe.labelled)
 
 
 def dev_frames(data: Sequence[str], out: Path) -> Frames | None:
