@@ -84,7 +84,7 @@ def test_scored_and_plain_answers_agree_and_probabilities_are_the_models_own(tin
     assert all(a.confidence is None for a in plain)
 
     told = answers._generate_scored(tiny, images, questions, (), 12)
-    for own, question, (pieces, logprobs) in zip(images, questions, told, strict=True):
+    for own, question, (pieces, logprobs, _) in zip(images, questions, told, strict=True):
         batch = tiny.inputs([own], [question])
         prompt = batch["input_ids"].shape[1]
         with torch.inference_mode():
@@ -101,3 +101,25 @@ def test_scored_and_plain_answers_agree_and_probabilities_are_the_models_own(tin
 
 def test_nothing_asked_nothing_answered(tiny: Any) -> None:
     assert ask(tiny, [], []) == []
+
+
+def test_the_speed_follows_the_rule_and_the_text_follows_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A canonical answer's speed is taken from the distribution; other answers stay as written."""
+    from pacenote.evaluate import answers as room
+    from tests.models.test_families import picture
+    from tests.models.tiny import tiny_model
+
+    model = tiny_model("qwen2_5_vl")
+    prefix, options = room._speed_tokens(model.tokenizer)
+    assert model.tokenizer.decode(prefix).startswith("Recommended speed:") and len(options) == 27
+    text = "Recommended speed: 30 km/h. Traffic light: none. Obstacles: none. Crossroad: none."
+    speeds = dict.fromkeys(range(0, 135, 5), 0.0) | {30: 0.4, 50: 0.35, 70: 0.25}
+    pieces = [word + " " for word in text.split(" ")]
+    told = [(pieces, [-0.1] * len(pieces), speeds), (["A street."], [-0.1], None)]
+    monkeypatch.setattr(room, "_generate_scored", lambda *args: told)
+    images = [[picture(0)]] * 2
+    for rule, kmh in (("median", 50), ("mean", 45), ("greedy", 30)):
+        one, other = room.ask(model, images, ["a", "b"], speed=rule)
+        assert one.advisory.speed_kmh == kmh and one.text == text.replace("30", str(kmh))
+        assert one.confidence is not None and one.confidence["speed"] == speeds.get(kmh, 0.0)
+        assert other.text == "A street." and other.speeds is None

@@ -11,6 +11,7 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from pacenote.models.frames import FITS
+    from pacenote.models.readout import RULES, SPEED
 
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="MODEL", help="a model directory, a shipped name or a hub id")
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fit", default="auto", choices=FITS, help="how pictures are brought to the model's shape (auto)"
     )
+    parser.add_argument("--speed", default=SPEED, choices=RULES, help=f"how the speed is decided ({SPEED})")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
 
 
@@ -43,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args.model, args.device)
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(stack.enter_context(atomic(args.json)).open("w")) if args.json else None
-        for advised in advise(model, images, question=args.question or QUESTION, fit=args.fit, batch=args.batch):
+        for advised in advise(
+            model, images, question=args.question or QUESTION, fit=args.fit, speed=args.speed, batch=args.batch
+        ):
             print(f"{advised.image}\n  {advised.answer.text or '(no answer)'}")
             if file:
                 file.write(json.dumps(advised.to_dict(), ensure_ascii=False) + "\n")

@@ -16,6 +16,7 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from pacenote.models.frames import FITS
+    from pacenote.models.readout import RULES, SPEED
 
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="MODEL", help="a model directory, a shipped name or a hub id")
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fit", default="auto", choices=FITS, help="how pictures are brought to the model's shape (auto)"
     )
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="bootstrap resamples (1000)")
+    parser.add_argument("--speed", default=SPEED, choices=RULES, help=f"how the speed is decided ({SPEED})")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
 
@@ -51,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
         if value is not None and value < 1:
             raise InputError(f"--{name} {value}: give at least 1")
     settings = Settings(
-        fit=args.fit, question=args.question, batch=args.batch, latency_frames=max(args.latency_frames, 0),
-        limit=args.limit, seed=args.seed, resamples=max(args.resamples, 0),
+        fit=args.fit, speed=args.speed, question=args.question, batch=args.batch,
+        latency_frames=max(args.latency_frames, 0), limit=args.limit, seed=args.seed, resamples=max(args.resamples, 0),
     )  # fmt: skip
     table, page = evaluate_several(
         args.model, args.dataset, args.out, settings,

@@ -9,6 +9,7 @@ from pacenote.errors import InputError
 from pacenote.evaluate.answers import Answer, ask
 from pacenote.evaluate.source import QUESTION
 from pacenote.models.frames import Fit, fit_frame, frame_size, open_image
+from pacenote.models.readout import SPEED
 from pacenote.work import say
 
 if TYPE_CHECKING:
@@ -34,7 +35,13 @@ class Advised:
 
 
 def advise(
-    model: "Model", images: Sequence[Path], *, question: str = QUESTION, fit: Fit = "auto", batch: int = 1
+    model: "Model",
+    images: Sequence[Path],
+    *,
+    question: str = QUESTION,
+    fit: Fit = "auto",
+    batch: int = 1,
+    speed: str = SPEED,
 ) -> Iterator[Advised]:
     """Answer for each readable picture, in order. `ms` is the time of the call, divided by the pictures in it.
 
@@ -45,7 +52,7 @@ def advise(
     told, refused = 0, None
 
     def run() -> Iterator[Advised]:
-        answers = ask(model, [[image] for _, image in waiting], [question] * len(waiting))
+        answers = ask(model, [[image] for _, image in waiting], [question] * len(waiting), speed=speed)
         for (path, _), answer in zip(waiting, answers, strict=True):
             yield Advised(path, answer)
         waiting.clear()

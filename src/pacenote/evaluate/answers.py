@@ -4,10 +4,12 @@ import math
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pacenote.advisory import SLOTS, Advisory
+from pacenote.advisory import SLOTS, Advisory, slot_text
+from pacenote.advisory.domain import SPEEDS
+from pacenote.models.readout import SPEED, read_out
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,15 +27,19 @@ _HEADING = re.compile(
     "|".join(rf"(?P<{slot}>\b{words}\b)\W{{0,4}}:\W{{0,4}}" for slot, words in _HEADINGS.items()), re.I
 )
 
+_NUMBER = re.compile(r"(speed: )\d+", re.I)
+
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer. `confidence` per slot is a probability; None where the slot was not read or no heading named it."""
+    """One answer. `confidence` per slot is a probability; None where the slot was not read or no heading named it.
+    `speeds`: the probability of each speed, where it was read out."""
 
     text: str
     advisory: Advisory
     confidence: dict[str, float | None] | None
     ms: float
+    speeds: dict[int, float] | None = None
 
 
 def ask(
@@ -44,11 +50,13 @@ def ask(
     roles: Sequence[Sequence[str]] = (),
     max_new_tokens: int = 96,
     confidence: bool = True,
+    speed: str = SPEED,
 ) -> list[Answer]:
     """Greedy answers to a batch, each question with its own images; `ms` is the time of the call divided by the batch.
 
     With `confidence` the log-probability of each chosen token is kept as it is chosen: one number a step and answer, so
-    the memory does not grow with the vocabulary and no second pass is needed.
+    the memory does not grow with the vocabulary and no second pass is needed. `speed` is the rule of `models.readout`
+    by which a canonical answer's speed is taken from the distribution over all speeds; "greedy" leaves it as written.
     """
     if not questions:
         return []
@@ -57,14 +65,25 @@ def ask(
         texts = model.generate(images, questions, max_new_tokens, roles)
         ms = (time.perf_counter() - start) * 1000 / len(texts)
         return [Answer(text, Advisory.parse(text), None, ms) for text in texts]
-    told = _generate_scored(model, images, questions, roles, max_new_tokens)
+    told = _generate_scored(model, images, questions, roles, max_new_tokens, speed != "greedy")
     ms = (time.perf_counter() - start) * 1000 / len(told)
     answers = []
-    for pieces, logprobs in told:
+    for pieces, logprobs, speeds in told:
         text = "".join(pieces).strip()
         advisory = Advisory.parse(text)
-        answers.append(Answer(text, advisory, slot_confidence(pieces, logprobs, advisory), ms))
+        answer = Answer(text, advisory, slot_confidence(pieces, logprobs, advisory), ms)
+        answers.append(answer if speeds is None else _with_speed(answer, speeds, speed))
     return answers
+
+
+def _with_speed(answer: Answer, speeds: dict[int, float], rule: str) -> Answer:
+    """`answer` with the speed that `rule` takes from the distribution `speeds`."""
+    from pacenote.models.readout import decide
+
+    chosen = decide(list(speeds), list(speeds.values()), rule)
+    text = _NUMBER.sub(rf"\g<1>{chosen}", answer.text, count=1)
+    confidence = {**(answer.confidence or {}), "speed": round(speeds.get(chosen, 0.0), 6)}
+    return Answer(text, replace(answer.advisory, speed_kmh=chosen), confidence, answer.ms, speeds)
 
 
 def _generate_scored(
@@ -73,8 +92,10 @@ def _generate_scored(
     questions: Sequence[str],
     roles: Sequence[Sequence[str]],
     max_new_tokens: int,
-) -> list[tuple[list[str], list[float]]]:
-    """Per answer: the texts its tokens add and their log-probabilities, the end token left out."""
+    read_speeds: bool = False,
+) -> list[tuple[list[str], list[float], dict[int, float] | None]]:
+    """Per answer: the texts its tokens add and their log-probabilities, the end token left out; and, where it begins
+    as a canonical advisory does, the probability of each speed."""
     import torch
 
     steps: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -88,13 +109,14 @@ def _generate_scored(
     tokenizer, end = model.tokenizer, model.end_id
     with torch.inference_mode():
         batch = model.inputs(images, questions, roles)
-        model.model.generate(
+        held = model.model.generate(
             **batch,
             max_new_tokens=max_new_tokens,
             do_sample=False,
             eos_token_id=end,
             pad_token_id=tokenizer.pad_token_id,
             logits_processor=[record],
+            return_dict_in_generate=True,
         )
     ids = torch.stack([step[0] for step in steps], 1).tolist()
     logprobs = torch.stack([step[1] for step in steps], 1).tolist()
@@ -103,10 +125,24 @@ def _generate_scored(
         return str(tokenizer.decode(tokens, skip_special_tokens=True))
 
     told = []
-    for own, values in zip(ids, logprobs, strict=True):
+    deltas = getattr(model.model.model, "rope_deltas", None)
+    prefix, options = _speed_tokens(tokenizer) if read_speeds else ([], [])
+    for row, (own, values) in enumerate(zip(ids, logprobs, strict=True)):
         length = next((i for i, token in enumerate(own) if token in (end, tokenizer.pad_token_id)), len(own))
-        told.append((token_pieces(decode, own[:length]), values[:length]))
+        speeds = None
+        if prefix and length > len(prefix) and own[: len(prefix)] == prefix:
+            shares = read_out(model, batch["attention_mask"], held.past_key_values, row, prefix, options, deltas)
+            speeds = dict(zip(SPEEDS, shares, strict=True))
+        told.append((token_pieces(decode, own[:length]), values[:length], speeds))
     return told
+
+
+def _speed_tokens(tokenizer: Any) -> tuple[list[int], list[list[int]]]:
+    """Token ids with which every canonical speed sentence begins, and those of each speed up to its end."""
+    sentences = [slot_text(Advisory(kmh, None, None, None), "speed") for kmh in SPEEDS]
+    ids = [tokenizer(sentence, add_special_tokens=False)["input_ids"] for sentence in sentences]
+    common = next(k for k in range(len(min(ids, key=len))) if len({tuple(own[: k + 1]) for own in ids}) > 1)
+    return ids[0][:common], [own[common:] for own in ids]
 
 
 def slot_spans(text: str) -> dict[str, tuple[int, int]]:

@@ -15,6 +15,7 @@ from pacenote.evaluate.breakdown import Frame, Row
 from pacenote.evaluate.predictions import Prediction, PredictionFile
 from pacenote.evaluate.source import Source
 from pacenote.models.frames import Fit, fit_frame, frame_size, pixel_limit
+from pacenote.models.readout import SPEED
 from pacenote.work import RunDirectory, digest, digest_file, progress, say, write_json
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Settings:
     latency_frames: int = 50
     limit: int | None = None  # only so many frames, spread over the set
     confidence: bool = True
+    speed: str = SPEED  # rule of `models.readout`
     seed: int = 0
     resamples: int = 1000
 
@@ -86,7 +88,7 @@ def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Set
     identity = model_digest(model)
     key = {
         "model": identity, "source": source.digest, "question": settings.question, "fit": settings.fit,
-        "max_new_tokens": settings.max_new_tokens,
+        "max_new_tokens": settings.max_new_tokens, "speed": settings.speed,
     }  # fmt: skip
     run = RunDirectory.open(out, "evaluate", key, seed=None)
     store = PredictionFile(run.path)
@@ -114,6 +116,7 @@ def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Set
         "prompt_digest": digest(sorted({frame.question for frame, _ in rows})),
         "settings": {
             "fit": settings.fit,
+            "speed_rule": settings.speed,
             "batch": settings.batch,
             "seed": settings.seed,
             "resamples": settings.resamples,
@@ -154,7 +157,15 @@ def _predict(model: "Model", source: Source, store: PredictionFile, settings: Se
         roles = [item[3] for item in waiting]
         if batch == 1 and not warm:
             for _ in range(WARMUP):
-                ask(model, images, questions, roles=roles, max_new_tokens=8, confidence=settings.confidence)
+                ask(
+                    model,
+                    images,
+                    questions,
+                    roles=roles,
+                    max_new_tokens=8,
+                    confidence=settings.confidence,
+                    speed=settings.speed,
+                )
             warm = True
         answers = ask(
             model,
@@ -163,6 +174,7 @@ def _predict(model: "Model", source: Source, store: PredictionFile, settings: Se
             roles=roles,
             max_new_tokens=settings.max_new_tokens,
             confidence=settings.confidence,
+            speed=settings.speed,
         )
         told = [
             Prediction(item[0].key, item[0].id, a.text, a.advisory, a.confidence, a.ms, batch)

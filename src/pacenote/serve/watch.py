@@ -15,6 +15,7 @@ from pacenote.errors import InputError, PacenoteError
 from pacenote.evaluate.answers import Answer, ask
 from pacenote.evaluate.source import QUESTION
 from pacenote.models.frames import Fit, fit_frame, frame_size
+from pacenote.models.readout import SPEED
 from pacenote.serve import icons
 from pacenote.serve.crop import Blob, find_coloured_blob, zoom
 from pacenote.serve.hold import Hold
@@ -45,6 +46,7 @@ class WatchSettings:
     log_offset_s: float = 0.0
     crop: bool = True
     confidence: bool = False
+    speed: str = SPEED  # rule of `models.readout`
 
 
 def watch(
@@ -65,7 +67,8 @@ def watch(
     size = frame_size(model)
 
     def say(image: "Image.Image") -> Answer:
-        return ask(model, [[fit_frame(image, size, settings.fit) if size else image]], [settings.question])[0]
+        shown = fit_frame(image, size, settings.fit) if size else image
+        return ask(model, [[shown]], [settings.question], speed=settings.speed)[0]
 
     return draw_watch(say, clip, out, settings, log=log, json=json)
 
