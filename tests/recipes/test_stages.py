@@ -40,8 +40,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     models = {"good": Scripted(tmp_path / "good"), "other": Liberal(tmp_path / "other")}
     monkeypatch.setattr(suite, "load_model", lambda name, device="auto": models[Path(name).name])
 
-    def scored(model: Any, images: Any, questions: Any, roles: Any, count: int) -> list[tuple[list[str], list[float]]]:
-        return [([text], [-0.1]) for text in model.generate(images, questions, count)]
+    def scored(model: Any, images: Any, questions: Any, roles: Any, count: int, read_speeds: bool) -> list[Any]:
+        return [([text], [-0.1], None) for text in model.generate(images, questions, count)]
 
     monkeypatch.setattr(answers, "_generate_scored", scored)
     return tmp_path

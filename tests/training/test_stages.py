@@ -185,7 +185,9 @@ def test_groups_and_their_audit(model: Any) -> None:
         parameter_groups(model.model, model.family, {"tower": 1.0})
 
 
-@pytest.mark.parametrize("name", ["starter-teacher", "starter-student"])
+@pytest.mark.parametrize(
+    "name", ["starter-teacher", "starter-teacher-details", "starter-teacher-wide", "starter-student"]
+)
 def test_shipped_recipes_read(name: str) -> None:
     recipe = read_recipe(RECIPES / f"{name}.yaml")
     assert recipe.name == name and recipe.stages[0].kind == "dense"

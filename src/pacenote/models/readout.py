@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pacenote.models.families import Model
 
 RULES = ("greedy", "median", "mean")
-SPEED = "median"  # the rule for the speed, unless told otherwise
+SPEED = "mean"  # the rule for the speed, unless told otherwise
 
 
 def read_out(

@@ -119,13 +119,13 @@ class TokenCache:
         return len(self.records)
 
 
-def cache_tokens(model: Model, frames: Frames, options: SftOptions, store: Path, batch: int = 32) -> TokenCache:
+def cache_tokens(model: Model, frames: Frames, options: SftOptions, store: Path, batch: int = 8) -> TokenCache:
     """Encode `options.copies` views of each frame, and a crop of each, into `store`; opens what is there already."""
     import numpy as np
     import torch
 
     from pacenote.training.frames import open_records, write_records
-    from pacenote.training.loop import autocast
+    from pacenote.training.loop import autocast, keep_memory
     from pacenote.training.tower import QwenEncoder
     from pacenote.work.progress import bar
 
@@ -135,6 +135,8 @@ def cache_tokens(model: Model, frames: Frames, options: SftOptions, store: Path,
         store.mkdir(parents=True, exist_ok=True)
         encoder = QwenEncoder(model.family.visual(model.model)).eval()
         device = model.device
+        if device.type == "cpu":
+            keep_memory()
         cells = {name: model.family.image_tokens(grid, model.model) for name, grid in shapes.items()}
         arrays = {
             name: np.lib.format.open_memmap(store / f"{name}.npy", "w+", np.int16, (total, cells[name], encoder.width))
