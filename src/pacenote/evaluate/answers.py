@@ -1,5 +1,6 @@
 """Answers of a model with a confidence for each slot."""
 
+import functools
 import math
 import re
 import time
@@ -137,6 +138,7 @@ def _generate_scored(
     return told
 
 
+@functools.lru_cache(maxsize=2)
 def _speed_tokens(tokenizer: Any) -> tuple[list[int], list[list[int]]]:
     """Token ids with which every canonical speed sentence begins, and those of each speed up to its end."""
     sentences = [slot_text(Advisory(kmh, None, None, None), "speed") for kmh in SPEEDS]

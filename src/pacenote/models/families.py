@@ -81,9 +81,10 @@ def _smolvlm_features(inputs: Mapping[str, Any], config: Any) -> int:
     tiles = inputs.get("pixel_values")
     if tiles is None:
         return 0
-    vision = config.vision_config
+    from pacenote.models.processor import smolvlm_tile_tokens
+
     real = int((tiles != 0).flatten(2).any(-1).sum())  # a row with fewer tiles is padded with empty ones
-    return real * int((vision.image_size // vision.patch_size) ** 2 / config.scale_factor**2)
+    return real * smolvlm_tile_tokens(config)
 
 
 FAMILIES = {

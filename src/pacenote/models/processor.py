@@ -118,9 +118,13 @@ def load_processor(source: str, family: str = "qwen2_5_vl", config: Any = None) 
         raise InputError(f"{source}: has no chat template; a chat model is needed (chat_template.jinja)")
     if family == "internvl":
         return processor_class(family)(images, tokenizer, int(config.image_seq_length), template)
+    return processor_class(family)(images, tokenizer, smolvlm_tile_tokens(config), template)
+
+
+def smolvlm_tile_tokens(config: Any) -> int:
+    """Visual tokens of one tile of a SmolVLM."""
     vision = config.vision_config
-    tokens = int((vision.image_size // vision.patch_size) ** 2 / config.scale_factor**2)
-    return processor_class(family)(images, tokenizer, tokens, template)
+    return int((vision.image_size // vision.patch_size) ** 2 / config.scale_factor**2)
 
 
 def image_processor_class(family: str) -> Any:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pacenote.training.frames import Frames, Record, mirrored
-from pacenote.training.paste import put_up, silent
+from pacenote.training.frames import Frames, Record, mirrored, shown_limit
+from pacenote.training.paste import overlap, put_up
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,8 +94,8 @@ def view(
     )
     record, hidden = _move(record, (x0, y0), (size[0] / w, size[1] / h), size)
     if signs and rng.random() < strength.signs:
-        known = silent(record) and "speed_limit" not in hidden
-        record = put_up(seen, seen_classes, record, known, signs, size[0] / w, rng)
+        told = "speed_limit" in hidden or shown_limit(record.objects) != "" or record.conditions.get("limit_kmh")
+        record = put_up(seen, seen_classes, record, not told, signs, size[0] / w, rng)
     if strength.photometric:
         seen = photometric(seen, rng, strength.photometric)
     if rng.random() < strength.cutout:
@@ -222,9 +222,7 @@ def _cut_out(image: np.ndarray, classes: np.ndarray, record: Record, rng: np.ran
     w, h = (int(rng.integers(min(16, most // 2), most)) for most in (width // 5, height // 4))
     x, y = int(rng.integers(0, width - w)), int(rng.integers(0, height - h))
     for item in record.objects:
-        if item.get("stated") is not False and item.get("box"):
-            x0, y0, x1, y1 = item["box"]
-            if x < x1 and x0 < x + w and y < y1 and y0 < y + h:
-                return
+        if item.get("stated") is not False and item.get("box") and overlap(item["box"], (x, y, x + w, y + h)):
+            return
     image[y : y + h, x : x + w] = rng.integers(0, 256, 3)
     classes[y : y + h, x : x + w] = 0

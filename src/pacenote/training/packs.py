@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pacenote.errors import PacenoteError
+from pacenote.training.batches import IGNORE, pieces_ids
 from pacenote.training.questions import Ask
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from pacenote.models import Model
 
-IGNORE = -100
 Grid = tuple[int, int, int]
 
 
@@ -56,7 +56,6 @@ class Packer:
         self.model = model
         self.tokenizer = model.processor.tokenizer
         self.image_id = int(model.model.config.image_token_id)
-        self.end = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
         self._prefixes: dict[tuple[Grid, ...], Prefix] = {}
         self._tails: dict[str, list[int]] = {}
 
@@ -119,13 +118,8 @@ class Packer:
             if len(self._tails) > 20_000:
                 self._tails.clear()
             self._tails[one.question] = self._encode(self._split(one.question, images)[1])
-        answer: list[int] = []
-        weights: list[float] = []
-        for words, weight in one.answer:
-            ids = self._encode(words)
-            answer += ids
-            weights += [weight] * len(ids)
-        return self._tails[one.question], [*answer, self.end], [*weights, max(weights, default=1.0)]
+        answer, weights = pieces_ids(self.tokenizer, self.model.end_id, one.answer)
+        return self._tails[one.question], list(answer), list(weights)
 
     def _split(self, question: str, images: int) -> tuple[str, str]:
         """The prompt as (up to the last picture, after it)."""

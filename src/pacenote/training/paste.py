@@ -98,12 +98,6 @@ def put_up(
     return replace(record, truth=replace(record.truth, speed_kmh=None), objects=tuple(objects))
 
 
-def silent(record: Record) -> bool:
-    """Whether neither the frame nor the question tells a limit."""
-    seen = any(item.get("kind") == SIGN and item.get("stated") is not False for item in record.objects)
-    return bool(record.objects) and not seen and not record.conditions.get("limit_kmh")
-
-
 def _put(
     image: np.ndarray,
     classes: np.ndarray,
@@ -126,7 +120,7 @@ def _put(
             return None
         x, y = int(rng.integers(0, columns - width)), int(rng.integers(0, rows - height + 1))
         foot = classes[min(rows - 1, y + height - 1), x + width // 2]
-        if foot not in GROUND and not any(_overlap(o["box"], (x, y, x + width, y + height)) for o in decided):
+        if foot not in GROUND and not any(overlap(o["box"], (x, y, x + width, y + height)) for o in decided):
             break
     else:
         return None
@@ -144,5 +138,6 @@ def _put(
     return plate([float(v) for v in (x + across[0], y + down[0], x + across[-1] + 1, y + down[-1] + 1)])
 
 
-def _overlap(a: Sequence[float], b: Sequence[float]) -> bool:
+def overlap(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Whether two boxes (x0, y0, x1, y1) share an area."""
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -7,6 +7,7 @@ the shapes alone, so that `weights=False` needs no more than configuration files
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -91,10 +92,10 @@ def check_stage(stage: Stage, model: Model, samples: Any, report: StageReport, m
         if options.cache:
             cache = TeacherCache(options.cache)
             cache.check_tokenizer(model.tokenizer, model.name)
-            if options.kd.temperature != 1 and options.kd.temperature not in cache.card.temperatures:
-                cache.soft_labels(next(iter(cache)), options.kd.temperature)
-            report.cached = sum(sample.id in cache.rows for sample in samples) / max(1, len(samples))
         rows = rows_of(samples, cache)
+        if cache is not None and rows[0].taught is not None:
+            report.cached = len({row.index for row in rows}) / len(samples)
+            cache.soft_labels(rows[0].taught, options.kd.temperature)
     except InputError as error:
         report.fault(str(error))
         return
@@ -148,27 +149,12 @@ def check_stage(stage: Stage, model: Model, samples: Any, report: StageReport, m
 
 
 def preview(model: Model, one: Encoded, row: TuneRow) -> str:
-    """One example as the model reads it: image tokens counted, what is masked in brackets, what is learnt after >>>."""
-    ids = one.inputs["input_ids"][0].tolist()
+    """One example as the model reads it: what is masked, with its image tokens counted, and what is learnt."""
     token = model.model.config.image_token_id
-    words: list[str] = []
-    run: list[int] = []
-    for value in [*ids, None]:
-        if value is not None and value != token:
-            run.append(value)
-            continue
-        if run:
-            words.append(model.tokenizer.decode(run))
-            run = []
-        if value == token:
-            words.append("")
-    text, count = "", 0
-    for part in words:
-        if part == "":
-            count += 1
-            continue
-        text += (f"<{count} image tokens>" if count else "") + part
-        count = 0
+    text = ""
+    for image, run in itertools.groupby(one.inputs["input_ids"][0].tolist(), lambda value: value == token):
+        ids = list(run)
+        text += f"<{len(ids)} image tokens>" if image else model.tokenizer.decode(ids)
     learnt = model.tokenizer.decode([i for i, w in zip(one.answer, one.weights, strict=True) if w])
     ignored = sum(not w for w in one.weights)
     note = f"\n({ignored} answer tokens have no hard label)" if ignored else ""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pacenote.errors import InputError
 from pacenote.training.augment import CROP_SEEN, SEEN, Strength, View, crop_of, view_of
+from pacenote.training.batches import IGNORE
 from pacenote.training.dense import place_of
 from pacenote.training.frames import Frames, Record
 from pacenote.training.kd import KdOptions
-from pacenote.training.packs import IGNORE, Grid, Pack, Packer, answer_loss, collate_packs, embed, hidden_states
+from pacenote.training.packs import Grid, Pack, Packer, answer_loss, collate_packs, embed, hidden_states
 from pacenote.training.questions import Ask, ask, plain, with_unknown
 from pacenote.training.targets import cells_of
 

@@ -78,10 +78,9 @@ class LocalTeacher:
         model = self.model
         encoded = [
             # Every token counts: a teacher has an opinion on what the truth does not know, too.
-            encode(model, row.sample.id, row.images, row.question, [(row.answer, 1.0)] if row.written else _all(row),
-                   row.sample.image_roles)
+            encode(model, row.sample.id, row.images, row.question, _all(row), row.sample.image_roles)
             for row in rows
-        ]  # fmt: skip
+        ]
         batch = {name: value.to(model.device) for name, value in collate(encoded, model).items()}
         found: list[dict[str, np.ndarray] | None] = []
         with torch.inference_mode():
