@@ -1,4 +1,4 @@
-"""Limit signs put up in other frames' views: the picture, the class map, the evidence and the truth stay one."""
+"""Signs and obstacles of other frames in a view: the picture, the class map, the evidence and the truth stay one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import cv2
 import numpy as np
 import pytest
 
+from pacenote.advisory import OBSTACLES, Truth
 from pacenote.data.classes import CLASS_INDEX
 from pacenote.training.augment import PLAIN, Strength, View, view_of
+from pacenote.training.cutouts import Cutout, cut_sign, cut_thing, lent
 from pacenote.training.frames import Frames, plate, shown_limit
-from pacenote.training.paste import LEAST_PX, cutouts
+from pacenote.training.paste import GROUND, LEAST_PX, with_obstacle
 from tests.training.streets import streets
 
 SIGN = CLASS_INDEX["speed_sign"]
 STILL = replace(PLAIN, signs=1.0)
+STANDING = replace(PLAIN, things=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +59,14 @@ def test_the_plate_is_what_shows_the_number() -> None:
 
 
 def test_only_stated_whole_legible_signs_are_lent(frames: Frames) -> None:
-    assert [one.item["id"] for one in cutouts(frames)] == [9]
+    assert [one.item["id"] for one in lent(frames).signs] == [9]
     item = frames.records[0].objects[-1]
     for change in ({"stated": None}, {"box": [200, 300, 300, 330]}):
         first = replace(frames.records[0], objects=({**item, **change},))
-        assert not cutouts(replace(frames, records=(first, *frames.records[1:])))
+        assert not lent(replace(frames, records=(first, *frames.records[1:]))).signs
     blank = np.array(frames.images)
     blank[0, 100:140, 540:580] = 128
-    assert not cutouts(replace(frames, images=blank))
+    assert not lent(replace(frames, images=blank)).signs
 
 
 def test_picture_map_and_evidence_change_together(frames: Frames) -> None:
@@ -102,3 +105,101 @@ def test_lights_are_never_covered(frames: Frames) -> None:
 def test_small_views_take_signs_too(frames: Frames) -> None:
     seen = [view_of(frames, 3, np.random.default_rng(k), Strength(signs=1.0), (84, 84)) for k in range(30)]
     assert sum((one.classes == SIGN).any() for one in seen) > 5
+
+
+PERSON = CLASS_INDEX["pedestrian"]
+
+
+@pytest.fixture(scope="module")
+def peopled() -> Frames:
+    """Drawn streets, each with a person on the road."""
+    drawn = streets(12, 3)
+    images, maps = np.array(drawn.images), np.array(drawn.maps)
+    records = []
+    for index, record in enumerate(drawn.records):
+        x, y = 330, 280
+        for picture, colour in ((images[index], (240, 30, 200)), (maps[index], PERSON)):
+            cv2.rectangle(picture, (x, y - 60), (x + 19, y - 1), colour, -1)
+        box, person = [x, y - 60.0, x + 20.0, float(y)], {"kind": "pedestrian", "role": "obstacle", "stated": True}
+        item = {**person, "id": 50, "box": box, "pixels": 1200, "visible": 1.0}
+        records.append(replace(record, truth=with_obstacle(record.truth, "pedestrian"), objects=(item,)))
+    return Frames(images, maps, drawn.has_map, tuple(records))
+
+
+def test_only_whole_things_alone_in_their_box_are_lent(peopled: Frames) -> None:
+    found = lent(peopled).things or {}
+    assert {kind for kind, _ in found} == {"pedestrian"} and sum(map(len, found.values())) == 12
+    item = peopled.records[0].objects[0]
+    image, classes = peopled.images[0], peopled.maps[0]
+    assert isinstance(cut_thing(image, classes, item), Cutout)
+    for change in ({"visible": 0.5}, {"box": [0, 220, 20, 280]}, {"pixels": 400}, {"pixels": 2000}):
+        assert cut_thing(image, classes, {**item, **change}) is None
+    assert cut_sign(image, classes, {**item, "kind": "speed_limit"}) is None
+
+
+def test_people_stand_on_the_road_or_well_beside_it(peopled: Frames) -> None:
+    roles = {"obstacle": 0, "beside": 0}
+    for k in range(120):
+        index = k % 12
+        plain = view_of(peopled, index, np.random.default_rng(k), PLAIN)
+        seen = view_of(peopled, index, np.random.default_rng(k), STANDING)
+        for item in added(seen, plain):
+            roles[item["role"]] += 1
+            x0, y0, x1, y1 = (int(v) for v in item["box"])
+            assert (seen.classes[y0:y1, x0:x1] == PERSON).mean() > 0.8
+            foot = plain.classes[min(y1, 252) - 1, min(447, (x0 + x1) // 2)]
+            assert (foot in GROUND or foot == PERSON) == (item["role"] == "obstacle")
+            assert y1 - y0 >= 38  # never farther than it was: 60 px as stored
+        changed = (seen.image != plain.image).any(-1)
+        boxes = [[int(v) for v in item["box"]] for item in added(seen, plain)]
+        for x0, y0, x1, y1 in boxes:
+            changed[max(0, y0 - 3) : y1 + 3, max(0, x0 - 3) : x1 + 3] = False
+        assert not changed.any()
+    assert roles["obstacle"] > 40 and roles["beside"] > 5
+
+
+def test_who_stands_beside_the_road_changes_no_fact(peopled: Frames) -> None:
+    cleared = [replace(r, truth=streets(12, 3).records[i].truth, objects=()) for i, r in enumerate(peopled.records)]
+    empty = replace(peopled, records=tuple(cleared))
+    vars(empty)["lent"] = peopled.lent
+    found = 0
+    for k in range(60):
+        seen = view_of(empty, k % 12, np.random.default_rng(k), STANDING)
+        before = empty.records[k % 12].truth
+        on_road = any(item["role"] == "obstacle" for item in seen.record.objects)
+        found += not on_road and bool(seen.record.objects)
+        assert seen.record.truth == (with_obstacle(before, "pedestrian") if on_road else before)
+    assert found > 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "speed", "after"),
+    [("pedestrian", 80, 20), ("pedestrian", 10, 10), ("crash", 80, None), ("crash", 20, 20), ("cone", None, None)],
+)
+def test_the_speed_is_kept_where_the_rules_leave_no_choice(kind: str, speed: int | None, after: int | None) -> None:
+    truth = Truth(speed_kmh=speed, obstacles=dict.fromkeys(OBSTACLES, False))
+    changed = with_obstacle(truth, kind)
+    assert changed.speed_kmh == after and changed.obstacles[kind] is True and changed.obstacles_any is True
+
+
+def test_a_kind_that_is_there_already_keeps_the_speed() -> None:
+    truth = Truth(speed_kmh=60, obstacles=dict.fromkeys(OBSTACLES, False) | {"cone": True})
+    assert with_obstacle(truth, "cone") == truth
+
+
+@pytest.mark.parametrize("before", ["", "crossing", "works", "hazard", "pedestrian", "toll"])
+def test_the_speed_that_is_kept_is_what_the_rules_say(before: str) -> None:
+    """Over every base speed: with one more obstacle the rule table gives the speed that was kept."""
+    from pacenote.scenes.rules import HAZARDS, Seen, recommend
+
+    for limit in range(10, 135, 5):
+        seen = Seen(limit_kmh=limit, **({before: True} if before and before != "toll" else {}))
+        if before == "toll":
+            seen = replace(seen, place="toll", light="red")
+        speed = recommend(seen)[0]
+        for kind in OBSTACLES:
+            there = before == "pedestrian" and kind == "pedestrian"
+            truth = Truth(speed_kmh=speed, obstacles=dict.fromkeys(OBSTACLES, False) | {kind: there})
+            fact = "pedestrian" if kind == "pedestrian" else "hazard" if kind in HAZARDS else "works"
+            after = with_obstacle(truth, kind).speed_kmh
+            assert after in (None, recommend(replace(seen, **{fact: True}))[0]), (limit, kind)

@@ -5,17 +5,15 @@ Hue stays nearly where it is, because it carries the light's state; a mirror ima
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pacenote.training.cutouts import Lent
 from pacenote.training.frames import Frames, Record, mirrored, shown_limit
-from pacenote.training.paste import overlap, put_up
+from pacenote.training.paste import Shown, overlap, put_up, stand
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from pacenote.training.paste import Cutout
 
 SEEN = (448, 252)  # width, height of what the model sees
 
@@ -30,6 +28,7 @@ class Strength:
     flip: float = 0.5
     cutout: float = 0.3
     signs: float = 0.0  # share of views with limit signs of other frames put up
+    things: float = 0.0  # share of views with people or obstacles of other frames on the road
 
 
 PLAIN = Strength(0.0, 0.0, 0.0, 0.0, 0.0)
@@ -52,9 +51,9 @@ class View:
 def view_of(
     frames: Frames, index: int, rng: np.random.Generator, strength: Strength = PLAIN, size: tuple[int, int] = SEEN
 ) -> View:
-    """A random view of frame `index`, at times with limit signs of other frames in it (`strength.signs`)."""
-    signs = frames.signs if strength.signs and frames.has_map[index] else ()
-    return view(frames.images[index], frames.maps[index], frames.records[index], rng, strength, size, signs)
+    """A random view of frame `index`, at times with signs and things of other frames in it."""
+    lent = frames.lent if (strength.signs or strength.things) and frames.has_map[index] else Lent()
+    return view(frames.images[index], frames.maps[index], frames.records[index], rng, strength, size, lent)
 
 
 def view(
@@ -64,9 +63,9 @@ def view(
     rng: np.random.Generator,
     strength: Strength = PLAIN,
     size: tuple[int, int] = SEEN,
-    signs: Sequence[Cutout] = (),
+    lent: Lent = Lent(),
 ) -> View:
-    """A random view of one stored frame, with some of `signs` in it. Same `rng` state, same view."""
+    """A random view of one stored frame, with some of what is `lent` in it. Same `rng` state, same view."""
     import cv2
     import numpy as np
 
@@ -93,9 +92,11 @@ def view(
         np.ascontiguousarray(classes[y0 : y0 + h, x0 : x0 + w]), size, interpolation=cv2.INTER_NEAREST
     )
     record, hidden = _move(record, (x0, y0), (size[0] / w, size[1] / h), size)
-    if signs and rng.random() < strength.signs:
+    if lent.things and rng.random() < strength.things:
+        record = stand(seen, seen_classes, record, lent, Shown((x0, y0), size[0] / w, height), rng)
+    if lent.signs and rng.random() < strength.signs:
         told = "speed_limit" in hidden or shown_limit(record.objects) != "" or record.conditions.get("limit_kmh")
-        record = put_up(seen, seen_classes, record, not told, signs, size[0] / w, rng)
+        record = put_up(seen, seen_classes, record, not told, lent.signs, size[0] / w, rng)
     if strength.photometric:
         seen = photometric(seen, rng, strength.photometric)
     if rng.random() < strength.cutout:

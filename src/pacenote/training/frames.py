@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pacenote.data.sample import Sample
-    from pacenote.training.paste import Cutout
+    from pacenote.training.cutouts import Lent
 
 STORED = (672, 378)  # width, height of a stored frame: sharper than the 448x252 that the model sees
 
@@ -52,11 +52,11 @@ class Frames:
         return len(self.records)
 
     @functools.cached_property
-    def signs(self) -> tuple[Cutout, ...]:
-        """The limit signs that the frames can lend each other."""
-        from pacenote.training.paste import cutouts
+    def lent(self) -> Lent:
+        """The signs, people and obstacles that the frames can lend each other."""
+        from pacenote.training.cutouts import lent
 
-        return cutouts(self)
+        return lent(self)
 
     def subset(self, indices: Sequence[int]) -> Frames:
         """Some of the frames, copied into memory."""
