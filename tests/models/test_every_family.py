@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from pacenote.errors import InputError
 from pacenote.models import PARTS, load
+from pacenote.models.processor import limit_pixels
 from tests.models.test_families import picture
 from tests.models.tiny import FAMILY_NAMES, tiny_model
 
@@ -99,3 +101,15 @@ def test_the_picture_matters(model: Any) -> None:
     one, two = (model.inputs([[picture(seed)]], ["What?"]) for seed in (0, 1))
     with torch.no_grad():
         assert not torch.allclose(model.model(**one).logits[0, -1], model.model(**two).logits[0, -1])
+
+
+def test_fewer_pixels_are_fewer_tokens_also_after_loading(tmp_path: Path, model: Any) -> None:
+    own = tiny_model(model.family.name)
+    before = own.inputs([[picture(0)]], ["?"])["input_ids"].shape[1]
+    limit_pixels(own.family.name, own.processor.image_processor, 20_000)
+    after = own.inputs([[picture(0)]], ["?"])["input_ids"].shape[1]
+    assert after < before
+    own.save(tmp_path)
+    assert load(str(tmp_path)).inputs([[picture(0)]], ["?"])["input_ids"].shape[1] == after
+    with pytest.raises(InputError, match="less than one visual token"):
+        limit_pixels(own.family.name, own.processor.image_processor, 100)

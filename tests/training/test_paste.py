@@ -163,7 +163,7 @@ def test_who_stands_beside_the_road_changes_no_fact(peopled: Frames) -> None:
     empty = replace(peopled, records=tuple(cleared))
     vars(empty)["lent"] = peopled.lent
     found = 0
-    for k in range(60):
+    for k in range(240):
         seen = view_of(empty, k % 12, np.random.default_rng(k), STANDING)
         before = empty.records[k % 12].truth
         on_road = any(item["role"] == "obstacle" for item in seen.record.objects)

@@ -135,7 +135,7 @@ def test_a_student_learns_from_a_teacher_that_sees_the_same_views(tokenizer: Any
     sft.train_language(student, drawn, options, tmp_path / "run", "cpu")
     cache = sft.cache_tokens(student, drawn, options, tmp_path / "run" / "tokens")
     taught = sft.cache_tokens(teacher, drawn, options, tmp_path / "run" / "teacher-tokens")
-    stream = sft.CachedStream(cache, Packer(student), 12, options, taught)
+    stream = sft.CachedStream(cache, lambda k: k, Packer(student), 12, options, taught)
     batch = sft.collate_cached([stream[k] for k in range(12)], tokenizer.pad_token_id)
     loss = sft.TaughtLoss(teacher.model, options.kd)
     with torch.no_grad():
@@ -155,7 +155,7 @@ def test_dense_weight_reaches_the_tower(tokenizer: Any, drawn: Any) -> None:
     task = DenseTask(QwenEncoder(model.model.model.visual), torch.ones(len(TARGETS)), torch.ones(len(TARGETS)))
     heads = task.heads.requires_grad_(False)
     packer = sft.Packer(model)
-    stream = sft.LiveStream(drawn, packer, 8, SftOptions(asks=1, crop=0.5))
+    stream = sft.LiveStream(drawn, lambda k: k, packer, 8, SftOptions(asks=1, crop=0.5))
     batch = sft.collate_live([stream[k] for k in range(4)], 0)
     losses = [float(sft.LiveLoss(model.family, heads, w)(model.model, dict(batch), 10).detach()) for w in (0.0, 1.0)]
     assert losses[1] > losses[0]

@@ -280,3 +280,30 @@ def test_an_adapter_merges_by_command_and_a_foreign_one_is_refused(tmp_path: Pat
             merge_adapter(str(base), adapter, tmp_path / "x")
     with pytest.raises(InputError, match="no adapter here"):
         merge_adapter(str(tmp_path / "base"), tmp_path, tmp_path / "x")
+
+
+def test_bits_without_the_library_name_the_mend(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    model.save(tmp_path)
+    with pytest.raises(InputError, match=r"pip install 'pacenote\[qlora\]'"):
+        load(str(tmp_path), nf4=True)
+
+
+def test_qlora_learns_on_a_base_of_four_bits(model: Any, data: Any, tmp_path: Path) -> None:
+    """The language part is held in NF4, vision and head are not; what is merged lowers the loss of the true weights."""
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed (pip install 'pacenote[qlora]')")
+    model.save(tmp_path / "base")
+    base = load(str(tmp_path / "base"), dtype=torch.float32)
+    before = weights(base)
+    start = loss_of(base, data).item()
+    held = load(str(tmp_path / "base"), dtype=torch.float32, nf4=True)
+    packed = {held.family.part(n) for n, p in held.model.named_parameters() if not p.is_floating_point()}
+    assert packed == {"language"}
+    lora = LoraOptions(r=4, alpha=8, bits=4)
+    tune(base, data, TuneOptions(epochs=4, batch=3, lr={"language": 1e-2}, lora=lora), tmp_path / "run", "cpu")
+    assert moved(base, before) == {"language"}
+    assert loss_of(base, data).item() < start - 0.05
+    with pytest.raises(ValueError, match="bits must be 0"):
+        LoraOptions(bits=8)

@@ -242,12 +242,15 @@ def family_of(config: Any, source: str) -> Family:
     raise InputError(f"{source}: model type '{config.model_type}' is not supported; known: {', '.join(FAMILIES)}")
 
 
-def load(name_or_directory: str, device: str = "cpu", dtype: Any = None, *, weights: bool = True) -> Model:
+def load(
+    name_or_directory: str, device: str = "cpu", dtype: Any = None, *, weights: bool = True, nf4: bool = False
+) -> Model:
     """Load a model from a directory, a shipped name or a hub id.
 
     `dtype`: a torch dtype or None for the checkpoint's own; without `weights` the model has shapes only (device "meta")
-    and nothing but configuration, processor and tokenizer is read. Raises InputError when it is missing or of no known
-    family.
+    and nothing but configuration, processor and tokenizer is read. `nf4`: the linear layers of the language part in 4
+    bits (bitsandbytes), for QLoRA; vision, projector and head stay as they are, small models break otherwise. Raises
+    InputError when it is missing or of no known family.
     """
     source = resolve(name_or_directory)
     import torch
@@ -260,7 +263,8 @@ def load(name_or_directory: str, device: str = "cpu", dtype: Any = None, *, weig
         config = AutoConfig.from_pretrained(source)
         family = family_of(config, source)
         if weights:
-            model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype or "auto")
+            more = {"quantization_config": _nf4(config, family), "device_map": device} if nf4 else {}
+            model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype or "auto", **more)
         else:
             with torch.device("meta"):
                 model = AutoModelForImageTextToText.from_config(config, dtype=dtype or config.dtype or torch.bfloat16)
@@ -271,4 +275,25 @@ def load(name_or_directory: str, device: str = "cpu", dtype: Any = None, *, weig
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{name_or_directory}: cannot be loaded ({reason}); check the path or hub id") from None
     install(model)
-    return Model(family, (model.to(device) if weights else model).eval(), processor, str(name_or_directory))
+    return Model(family, (model.to(device) if weights and not nf4 else model).eval(), processor, str(name_or_directory))
+
+
+def _nf4(config: Any, family: Family) -> Any:
+    """4-bit weights (NF4, double quantisation) for the linear layers of the language part."""
+    import importlib.util
+
+    import torch
+    from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
+
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise InputError("lora: bits 4 needs bitsandbytes; install it: pip install 'pacenote[qlora]'")
+    with torch.device("meta"):
+        shapes = AutoModelForImageTextToText.from_config(config)
+    kept = [
+        name for name, module in shapes.named_modules()
+        if isinstance(module, torch.nn.Linear) and family.part(f"{name}.weight") != "language"
+    ]  # fmt: skip
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16, llm_int8_skip_modules=kept,
+    )  # fmt: skip

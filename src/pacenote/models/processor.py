@@ -142,6 +142,24 @@ def image_processor_class(family: str) -> Any:
     return Qwen2VLImageProcessorPil
 
 
+def limit_pixels(family: str, images: Any, most: int) -> None:
+    """Let an image processor pass on at most `most` pixels of a picture, in place; of families with tiles so many
+    whole tiles, at least one. What is saved with the model holds wherever it is loaded.
+
+    Raises InputError where `most` is less than a single visual token.
+    """
+    if most < MIN_PIXELS:
+        raise InputError(f"max_pixels: {most} is less than one visual token ({MIN_PIXELS} px); give more")
+    if family == "internvl":
+        images.max_patches = max(1, most // (int(images.size["height"]) * int(images.size["width"])))
+        images.min_patches = min(images.min_patches, images.max_patches)
+    elif family == "smolvlm":
+        tile = int(images.max_image_size["longest_edge"])
+        images.size = {"longest_edge": max(1, int((most * 16 / 9) ** 0.5) // tile) * tile}
+    else:
+        images.size = {"shortest_edge": min(int(images.size["shortest_edge"]), most), "longest_edge": most}
+
+
 def _template(source: str) -> str | None:
     """The chat template that lies beside a checkpoint as a file of its own."""
     from transformers.utils import cached_file

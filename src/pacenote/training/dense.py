@@ -6,7 +6,7 @@ does. The labels come from the renderer's class map, so they cost nothing.
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from pacenote.data.classes import CLASSES
 from pacenote.errors import InputError
 from pacenote.training.augment import PLAIN, SEEN, Strength, view_of
 from pacenote.training.frames import Frames
+from pacenote.training.order import members_of, order_of
 from pacenote.training.targets import TARGETS, UNKNOWN, cells_of, class_weights, facts_of, patches_of, positive_weights
 
 if TYPE_CHECKING:
@@ -36,25 +37,26 @@ class DenseOptions:
     teacher: str = ""  # a model whose visual tokens are to be matched, on labelled and unlabelled frames
     teacher_weight: float = 1.0
     view: tuple[int, int] = SEEN  # width, height of what a step sees: a part of the frame costs less
+    shares: tuple[float, ...] = ()  # of each Dataset, in their order; () = one heap
     augment: Strength = Strength()
     seed: int = 0
     compile: bool = True
 
 
 class DenseStream:
-    """Endless random views of frames, in a fixed order: item k depends on (seed, k) alone, so that a resumed run sees
-    what an uninterrupted one would have seen."""
+    """Random views of frames, in a fixed order: item k depends on (seed, k) alone."""
 
     def __init__(
         self,
         frames: Frames,
+        order: Callable[[int], int],
         length: int,
         strength: Strength,
         seed: int,
         size: tuple[int, int] = SEEN,
         patch: int = 0,
     ) -> None:
-        self.frames, self.length, self.strength, self.seed = frames, length, strength, seed
+        self.frames, self.order, self.length, self.strength, self.seed = frames, order, length, strength, seed
         self.size, self.patch = size, patch
 
     def __len__(self) -> int:
@@ -63,22 +65,8 @@ class DenseStream:
     def __getitem__(self, k: int) -> dict[str, np.ndarray]:
         import numpy as np
 
-        index = place_of(k, len(self.frames), self.seed)
         rng = np.random.default_rng((self.seed, 1, k))
-        return item(self.frames, index, rng, self.strength, self.size, self.patch)
-
-
-@functools.lru_cache(maxsize=2)
-def _shuffled(epoch: int, count: int, seed: int) -> np.ndarray:
-    import numpy as np
-
-    return np.random.default_rng((seed, epoch)).permutation(count)
-
-
-def place_of(k: int, count: int, seed: int) -> int:
-    """The k-th frame of endless shuffled passes over `count` frames."""
-    epoch, place = divmod(k, count)
-    return int(_shuffled(epoch, count, seed)[place])
+        return item(self.frames, self.order(k), rng, self.strength, self.size, self.patch)
 
 
 def item(
@@ -116,11 +104,13 @@ def pretrain(
     options: DenseOptions,
     out: Path,
     *,
+    sizes: Sequence[int] = (),
     heads: dict[str, Any] | None = None,
     device: str = "auto",
 ) -> Any:
     """Train `encoder` (a module: uint8 images -> tokens) with dense heads on `frames`; goes on from checkpoints in
-    `out`. `heads` are those of an earlier stage (`head_state`). Returns the trained `DenseTask`."""
+    `out`. `sizes`: frames of each Dataset among them, for `shares`. `heads` are those of an earlier stage
+    (`head_state`). Returns the trained `DenseTask`."""
     import numpy as np
     import torch
 
@@ -158,7 +148,8 @@ def pretrain(
     if heads is not None:
         task.load_state_dict(heads, strict=False)
     steps = max(1, round(options.epochs * len(frames) / options.batch))
-    stream = DenseStream(frames, steps * options.batch, options.augment, options.seed, options.view, patch)
+    order = order_of(members_of(sizes or [len(frames)]), options.shares, options.seed)
+    stream = DenseStream(frames, order, steps * options.batch, options.augment, options.seed, options.view, patch)
     visual = [p for p in encoder.parameters() if p.requires_grad]
     rest = [p for name, p in task.named_parameters() if not name.startswith("encoder.")]
     fit(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from pacenote.errors import PacenoteError
+from pacenote.errors import InputError, PacenoteError
+from pacenote.training.judge import Judge, keep_best
 
 WEIGHTS = "weights.safetensors"  # of a checkpoint
 
@@ -62,6 +64,38 @@ def keep_memory() -> None:
         mallopt(m_top_pad, 64 << 20)
 
 
+def processes() -> int:
+    """How many processes train together (`accelerate launch`, `torchrun`)."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def sharded() -> bool:
+    """Whether the processes share the weights (FSDP, ZeRO) and no one holds the model whole."""
+    return any(os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true" for name in ("FSDP", "DEEPSPEED"))
+
+
+@contextmanager
+def one_writes() -> Iterator[bool]:
+    """Whether this process is the one that writes; at the end all wait for it."""
+    yield int(os.environ.get("RANK", 0)) == 0
+    if processes() > 1:
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
+
+
+def read_checkpoint(model: Any, out: Path) -> None:
+    """Put what the newest checkpoint in `out` learnt into `model`."""
+    from safetensors.torch import load_file
+
+    from pacenote.training.task import put
+
+    newest = last_checkpoint(out)
+    if newest is None:
+        raise PacenoteError(f"{out}: the training left no checkpoint")
+    put(model, load_file(newest / WEIGHTS), str(newest))
+
+
 def last_checkpoint(out: Path) -> Path | None:
     """The newest whole checkpoint in `out`."""
     found = [p for p in out.glob("checkpoint-*") if (p / "trainer_state.json").is_file()]
@@ -86,6 +120,8 @@ def fit(
     save_every: int = 0,
     log_every: int = 10,
     loss: Callable[[Any, dict[str, Any], Any], Any] | None = None,
+    judge: Judge | None = None,
+    report_to: Sequence[str] = ("tensorboard",),
     compile: bool = False,
 ) -> dict[str, float]:
     """Train `model` for `steps` optimizer steps of `batch * accumulate` items of `stream`, taken in order.
@@ -93,24 +129,30 @@ def fit(
     `model(**collate(items))` gives `{"loss": ...}`, unless `loss(model, batch, items)` is given: then it is called
     under autocast with `items`, the labels (`batch["labels"]` other than -100) of the whole optimizer step. `groups`:
     parameter groups with their peak `lr` (`optimizer_for`); the rate rises over `warmup` (share of the steps) and falls
-    to zero along a cosine. Writes checkpoints and TensorBoard events to `out` and goes on from the newest one there.
-    `save_every` 0 = four times a run. Returns the Trainer's metrics.
+    to zero along a cosine. Writes checkpoints and events (`report_to`: tensorboard, wandb, mlflow) to `out` and goes on
+    from the newest one there. `save_every` 0 = four times a run. With a `judge` the model ends as it was at the best
+    check. Under `accelerate launch` every process takes its part of each batch; the steps stay the same. Returns the
+    Trainer's metrics. Raises InputError where a batch cannot be divided among the processes.
     """
-    from safetensors.torch import load_model, save_model
+    import torch
+    from safetensors.torch import load_file, save_file
     from torch.utils.data import SequentialSampler
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
     from pacenote.models.vision import compiled
     from pacenote.training.optimizer import optimizer_for
+    from pacenote.training.task import Task, learnt, put
 
     place = pick_device(device)
     bf16 = fast_bf16(place)
     if place == "cpu":
         keep_memory()
+    if batch % processes():
+        raise InputError(f"batch: {batch} rows cannot be divided among {processes()} processes; take a multiple")
     arguments = TrainingArguments(
         output_dir=str(out),
         max_steps=steps,
-        per_device_train_batch_size=batch,
+        per_device_train_batch_size=batch // processes(),
         gradient_accumulation_steps=accumulate,
         lr_scheduler_type="cosine",
         warmup_steps=round(warmup * steps),
@@ -121,7 +163,7 @@ def fit(
         seed=seed,
         data_seed=seed,
         logging_steps=log_every,
-        report_to=["tensorboard"],
+        report_to=list(report_to),
         save_strategy="steps",
         save_steps=save_every or max(1, -(-steps // 4)),
         save_total_limit=1,
@@ -132,7 +174,8 @@ def fit(
         optim="adamw_torch",
     )
 
-    groups = list(groups)
+    groups, bare = list(groups), model
+    trained = model if loss is None else Task(model, loss)
 
     class Ordered(Trainer):
         """Takes the stream as it comes: its order is already random and a function of the seed."""
@@ -143,49 +186,47 @@ def fit(
         def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:
             if loss is None:
                 return None
-            return sum(int((batch["labels"] != -100).sum()) for batch in batch_samples)
-
-        def compute_loss(
-            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-        ) -> Any:
-            if loss is None:
-                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-            with autocast(place):
-                return loss(self.accelerator.unwrap_model(model), inputs, num_items_in_batch)
+            own = sum(int((batch["labels"] != -100).sum()) for batch in batch_samples)
+            if self.args.world_size == 1:
+                return own
+            return int(self.accelerator.gather(torch.tensor(own, device=self.args.device)).sum())
 
         # save_pretrained writes a VLM's weights under the hub's names, which the Trainer's own resume does not find: it
         # loads unstrictly, and training goes on from the start weights without a word.
         def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
             place_to = Path(output_dir or self.args.output_dir)
             place_to.mkdir(parents=True, exist_ok=True)
-            save_model(self.accelerator.unwrap_model(self.model), str(place_to / WEIGHTS))
+            # A `state_dict` was gathered from the processes that share the model.
+            save_file(learnt(bare, state_dict, "model." if loss else ""), str(place_to / WEIGHTS))
 
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-            load_model(model or self.model, str(Path(resume_from_checkpoint) / WEIGHTS))
+            file = Path(resume_from_checkpoint) / WEIGHTS
+            put(bare, load_file(file), str(file))
 
     class Audit(TrainerCallback):
         """Checks at the first step that what should learn gets a gradient and what is frozen does not."""
 
         def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if not self.done:
-                audit_gradients(groups, model)
+            if not self.done and not sharded():
+                audit_gradients(groups, bare)
             self.done = True
 
         done = False
 
+    keeper = keep_best(bare, judge, steps, out) if judge is not None else None
     trainer = Ordered(
-        model=model,
+        model=trained,
         args=arguments,
         train_dataset=stream,
         data_collator=collate,
         optimizers=(optimizer_for(groups, weight_decay), None),
-        callbacks=[Audit()],
+        callbacks=[Audit(), *([keeper] if keeper else [])],
     )
     trainer.model_accepts_loss_kwargs = loss is not None  # then the loss is already divided by the step's labels
     checkpoint = last_checkpoint(out)
     with compiled(compile):
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return dict(result.metrics)
+    return {**result.metrics, **(keeper.restore() if keeper else {})}
 
 
 def audit_gradients(groups: Sequence[dict[str, Any]], model: Any) -> None:

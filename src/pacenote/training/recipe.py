@@ -27,9 +27,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class TrainRecipe:
-    """`model`: `{"size": ..., field: value}`, or `{"load": MODEL}` and perhaps `"dense_heads"`, the file of heads
-    that its training left, for dense stages to go on with. `vocab`: tokens of a new tokenizer. `limit`: use only so
-    many frames (0 = all)."""
+    """`model`: `{"size": ..., field: value}`, or `{"load": MODEL}`, perhaps with `"max_pixels"`, the most that it shall
+    see of a picture, and `"dense_heads"`, the file of heads that its training left, for dense stages to go on with.
+    `vocab`: tokens of a new tokenizer. `limit`: use only so many frames (0 = all)."""
 
     name: str
     model: dict[str, Any]

@@ -31,18 +31,25 @@ def train(
     recipe: TrainRecipe, data: Sequence[str], out: Path, *, device: str = "auto", dev: Sequence[str] = ()
 ) -> Path:
     """Train as `recipe` says on the Datasets `data`; returns the directory of the finished model (bf16 safetensors).
-    After each dense stage its heads are scored on the dev split of the Datasets `dev`, for its `done.json`.
+    After each dense stage its heads are scored on the dev split of the Datasets `dev`, for its `done.json`; a tune
+    stage with `checks` is judged by it. Under `accelerate launch` tune stages train in all processes together.
 
     `out` holds `train.json` (the resolved recipe), `frames/` (decoded pictures), a directory a stage and `model/`. The
     same call goes on where it was stopped; another recipe or other data in the same `out` is refused with InputError.
     """
     import torch
 
+    from pacenote.data.dataset import Dataset
+    from pacenote.training.loop import one_writes
+
+    with one_writes() as mine:
+        if mine:
+            open_data(recipe, data, out)
     rows = open_data(recipe, data, out)
     # Decoded once for the stages that learn from pixels and class maps; the others read rows as they are.
     decoded = any(stage.kind != "tune" for stage in recipe.stages)
     frames = decode(rows, len(rows), out / "frames") if decoded else None
-    held = dev_frames(dev, out)
+    held = Rows([Dataset.open(name, split="dev") for name in dev])
     if "dense_heads" in recipe.model and not (out / HEADS).is_file():
         _take_heads(Path(recipe.model["dense_heads"]), out)
     model = None
@@ -57,14 +64,17 @@ def train(
             model = start_model(recipe, before)
         say(f"{stage.name}: {len(rows)} frames, {parameters(model.model) / 1e6:.1f} M parameters")
         figures = run_stage(stage, model, rows, frames, out, held, device)
-        model.save(place / "model")
-        with atomic(finished) as partial:
-            partial.write_text(json.dumps(figures, indent=2) + "\n")
+        with one_writes() as mine:
+            if mine:
+                model.save(place / "model")
+                with atomic(finished) as partial:
+                    partial.write_text(json.dumps(figures, indent=2) + "\n")
     final = out / "model"
-    if not (final / "config.json").is_file():
-        model = model or start_model(recipe, out / recipe.stages[-1].name / "model")
-        model.save(final, torch.bfloat16)
-        (final / "training.json").write_text((out / "train.json").read_text())
+    with one_writes() as mine:
+        if mine and not (final / "config.json").is_file():
+            model = model or start_model(recipe, out / recipe.stages[-1].name / "model")
+            model.save(final, torch.bfloat16)
+            (final / "training.json").write_text((out / "train.json").read_text())
     return final
 
 
@@ -80,6 +90,12 @@ class Rows(Sequence["Sample"]):
         self.ends = list(itertools.accumulate(len(one) for one in self.sets))
         total = self.ends[-1] if self.ends else 0
         self.total = min(limit or total, total)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Samples of each Dataset."""
+        ends = [0, *(min(end, self.total) for end in self.ends)]
+        return [after - before for before, after in itertools.pairwise(ends)]
 
     def __len__(self) -> int:
         return self.total
@@ -125,14 +141,6 @@ def open_data(recipe: TrainRecipe, data: Sequence[str], out: Path) -> Rows:
     return Rows(sets, recipe.limit, TeacherCache(recipe.answers) if recipe.answers else None, recipe.labelled)
 
 
-def dev_frames(data: Sequence[str], out: Path) -> Frames | None:
-    """The decoded frames of the dev split of `data`, in `out/dev`; None without data."""
-    from pacenote.data.dataset import Dataset
-
-    rows = Rows([Dataset.open(name, split="dev") for name in data])
-    return decode(rows, len(rows), out / "dev") if data else None
-
-
 def _take_heads(given: Path, out: Path) -> None:
     """Put the heads of an earlier training where a dense stage goes on with them."""
     if not given.is_file():
@@ -146,12 +154,16 @@ def start_model(recipe: TrainRecipe, before: Path | None) -> Model:
     import torch
 
     from pacenote.models import load
+    from pacenote.models.processor import limit_pixels
 
     if before is not None:
         return load(str(before), dtype=torch.float32)
     settings = dict(recipe.model)
     if "load" in settings:
-        return load(settings["load"], dtype=torch.float32)
+        model = load(settings["load"], dtype=torch.float32)
+        if "max_pixels" in settings:
+            limit_pixels(model.family.name, model.processor.image_processor, int(settings["max_pixels"]))
+        return model
     from pacenote.models.starter import build, starter_config
     from pacenote.models.tokenizer import canonical_texts, train_tokenizer
     from pacenote.training.questions import vocabulary
@@ -162,13 +174,13 @@ def start_model(recipe: TrainRecipe, before: Path | None) -> Model:
 
 
 def run_stage(
-    stage: Stage, model: Model, rows: Rows, frames: Frames | None, out: Path, dev: Frames | None, device: str
+    stage: Stage, model: Model, rows: Rows, frames: Frames | None, out: Path, dev: Rows, device: str
 ) -> dict[str, Any]:
-    """Train one stage in place; returns its figures (with `dev` frames, those of a dense stage hold its scores)."""
+    """Train one stage in place; returns its figures (with `dev` rows, those of a dense stage hold its scores)."""
     from safetensors.torch import load_file, save_file
 
     from pacenote.training import dense, sft, tune
-    from pacenote.training.loop import pick_device
+    from pacenote.training.loop import pick_device, processes
     from pacenote.training.tower import CellHeads, QwenEncoder
 
     place = pick_device(device)
@@ -176,21 +188,27 @@ def run_stage(
     heads_file = out / HEADS
     figures: dict[str, Any] = {"stage": stage.name, "kind": stage.kind, "frames": len(rows)}
     if stage.kind == "tune":
-        figures |= tune.tune(model, rows, stage.options, out / stage.name, place)
+        figures |= tune.tune(model, rows, stage.options, out / stage.name, place, sizes=rows.sizes, dev=dev)
         model.model.eval()
         return figures
     assert frames is not None, "every other stage has decoded frames"
+    if processes() > 1:
+        raise InputError(
+            f"{stage.name}: a {stage.kind} stage trains in one process; start it without accelerate launch"
+        )
     if stage.kind == "dense":
         model.model.requires_grad_(True)
         encoder = QwenEncoder(model.family.visual(model.model))
         before = load_file(heads_file, device="cpu") if heads_file.is_file() else None
-        task = dense.pretrain(encoder, frames, stage.options, out / stage.name, heads=before, device=place)
+        task = dense.pretrain(
+            encoder, frames, stage.options, out / stage.name, sizes=rows.sizes, heads=before, device=place
+        )
         save_file(dense.head_state(task), heads_file)
-        if dev is not None:
-            figures["dev"] = dense.evaluate(task, dev)
+        if len(dev):
+            figures["dev"] = dense.evaluate(task, decode(dev, len(dev), out / "dev"))
             say(f"{stage.name}: on {len(dev)} dev frames: {_said(figures['dev']['facts'])}")
     elif stage.kind == "language":
-        sft.train_language(model, frames, stage.options, out / stage.name, place)
+        sft.train_language(model, frames, stage.options, out / stage.name, place, sizes=rows.sizes)
     else:
         heads = None
         if stage.options.dense_weight:
@@ -202,7 +220,7 @@ def run_stage(
             heads = CellHeads(width, state["positive"], state["weight"]).to(place)
             heads.load_state_dict(state)
             heads.requires_grad_(False)
-        sft.train_full(model, frames, stage.options, out / stage.name, heads=heads, device=place)
+        sft.train_full(model, frames, stage.options, out / stage.name, sizes=rows.sizes, heads=heads, device=place)
     model.model.eval()
     return figures
 

@@ -6,6 +6,7 @@ quarter. End to end the tower learns on, held to what it saw in dense pre-traini
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from pacenote.errors import InputError
 from pacenote.training.augment import CROP_SEEN, SEEN, Strength, View, crop_of, view_of
 from pacenote.training.batches import IGNORE
-from pacenote.training.dense import place_of
 from pacenote.training.frames import Frames, Record
 from pacenote.training.kd import KdOptions
+from pacenote.training.order import members_of, order_of
 from pacenote.training.packs import Grid, Pack, Packer, answer_loss, collate_packs, embed, hidden_states
 from pacenote.training.questions import Ask, ask, plain, with_unknown
 from pacenote.training.targets import cells_of
@@ -47,6 +48,7 @@ class SftOptions:
     teacher: str = ""  # `language`: a model of the same vocabulary that gives soft labels, looking at the same views
     kd: KdOptions = KdOptions()
     augment: Strength = MILD
+    shares: tuple[float, ...] = ()  # of each Dataset, in their order; () = one heap
     compile: bool = False
     seed: int = 0
 
@@ -73,7 +75,7 @@ def parameter_groups(model: Any, family: Family, rates: dict[str, float], muon: 
     tables = [module.weight for module in (model.get_input_embeddings(), model.get_output_embeddings()) if module]
     for name, parameter in model.named_parameters():
         part = family.part(name)
-        parameter.requires_grad_(rates.get(part, 0.0) > 0)
+        parameter.requires_grad_(rates.get(part, 0.0) > 0 and parameter.is_floating_point())  # 4-bit weights cannot
         if parameter.requires_grad:
             groups[part, any(parameter is table for table in tables)].append(parameter)
     found = [
@@ -172,9 +174,16 @@ class CachedStream:
     A function of (seed, k) alone."""
 
     def __init__(
-        self, cache: TokenCache, packer: Packer, length: int, options: SftOptions, taught: TokenCache | None = None
+        self,
+        cache: TokenCache,
+        order: Callable[[int], int],
+        packer: Packer,
+        length: int,
+        options: SftOptions,
+        taught: TokenCache | None = None,
     ) -> None:
-        self.cache, self.packer, self.length, self.options, self.taught = cache, packer, length, options, taught
+        self.cache, self.order, self.packer, self.length = cache, order, packer, length
+        self.options, self.taught = options, taught
         self.grids = picture_grids(packer.model)
 
     def __len__(self) -> int:
@@ -184,7 +193,7 @@ class CachedStream:
         import numpy as np
 
         rng = np.random.default_rng((self.options.seed, 3, k))
-        index = place_of(k, len(self.cache), self.options.seed)
+        index = self.order(k)
         cropped = bool(rng.random() < self.options.crop)
         asks = draw_asks(self.cache.records[index], rng, self.options.asks, SEEN[0])
         pack = self.packer.pack(asks, self.grids[: 1 + cropped])
@@ -234,8 +243,16 @@ class TaughtLoss:
         return kd_loss(hidden, model.get_output_embeddings(), labels, soft, self.kd, weights, items)
 
 
-def train_language(model: Model, frames: Frames, options: SftOptions, out: Path, device: str = "auto") -> None:
-    """The `language` stage, in place; resumes from checkpoints in `out`."""
+def train_language(
+    model: Model,
+    frames: Frames,
+    options: SftOptions,
+    out: Path,
+    device: str = "auto",
+    *,
+    sizes: Sequence[int] = (),
+) -> None:
+    """The `language` stage, in place; resumes from checkpoints in `out`. `sizes`: frames of each Dataset among them."""
     from functools import partial
 
     from pacenote.training.loop import fit
@@ -249,7 +266,8 @@ def train_language(model: Model, frames: Frames, options: SftOptions, out: Path,
         loss = TaughtLoss(teacher.model, options.kd)
     packer = Packer(model)
     steps = max(1, round(options.epochs * len(frames) / (options.batch * options.accumulate)))
-    stream = CachedStream(cache, packer, steps * options.batch * options.accumulate, options, taught)
+    order = order_of(members_of(sizes or [len(frames)], options.copies), options.shares, options.seed)
+    stream = CachedStream(cache, order, packer, steps * options.batch * options.accumulate, options, taught)
     groups = parameter_groups(model.model, model.family, options.lr, options.muon)
     fit(
         model.model, stream, partial(collate_cached, pad_id=model.processor.tokenizer.pad_token_id), out, steps=steps,
@@ -279,8 +297,10 @@ def teacher_of(student: Model, name: str) -> Model:
 class LiveStream:
     """Item k: a fresh view of a frame with its cells and questions; a function of (seed, k) alone."""
 
-    def __init__(self, frames: Frames, packer: Packer, length: int, options: SftOptions) -> None:
-        self.frames, self.packer, self.length, self.options = frames, packer, length, options
+    def __init__(
+        self, frames: Frames, order: Callable[[int], int], packer: Packer, length: int, options: SftOptions
+    ) -> None:
+        self.frames, self.order, self.packer, self.length, self.options = frames, order, packer, length, options
         self.grids = picture_grids(packer.model)
 
     def __len__(self) -> int:
@@ -291,7 +311,7 @@ class LiveStream:
 
         frames, options = self.frames, self.options
         rng = np.random.default_rng((options.seed, 5, k))
-        index = place_of(k, len(frames), options.seed)
+        index = self.order(k)
         seen = view_of(frames, index, rng, options.augment)
         cropped = bool(rng.random() < options.crop)
         asks = draw_asks(seen_record(seen), rng, options.asks, SEEN[0])
@@ -342,7 +362,14 @@ class LiveLoss:
 
 
 def train_full(
-    model: Model, frames: Frames, options: SftOptions, out: Path, *, heads: Any = None, device: str = "auto"
+    model: Model,
+    frames: Frames,
+    options: SftOptions,
+    out: Path,
+    *,
+    sizes: Sequence[int] = (),
+    heads: Any = None,
+    device: str = "auto",
 ) -> None:
     """The `full` stage, in place; `heads` are the `CellHeads` of pre-training, frozen. Goes on from checkpoints."""
     from functools import partial
@@ -351,7 +378,8 @@ def train_full(
 
     packer = Packer(model)
     steps = max(1, round(options.epochs * len(frames) / (options.batch * options.accumulate)))
-    stream = LiveStream(frames, packer, steps * options.batch * options.accumulate, options)
+    order = order_of(members_of(sizes or [len(frames)]), options.shares, options.seed)
+    stream = LiveStream(frames, order, packer, steps * options.batch * options.accumulate, options)
     groups = parameter_groups(model.model, model.family, options.lr, options.muon)
     fit(
         model.model, stream, partial(collate_live, pad_id=model.processor.tokenizer.pad_token_id), out, steps=steps,

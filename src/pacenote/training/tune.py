@@ -7,7 +7,7 @@ is asked later; the small models that ship have a faster way of their own (`sft`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from pacenote.training.cache import CacheRow, TeacherCache
 
 
+PIXELS_A_TOKEN = 28 * 28  # of Qwen2.5-VL; other families differ by a factor, which changes no order
+
+
 @dataclass(frozen=True)
 class LoraOptions:
     """Low-rank adapters W + alpha / r B A (paper A, eq. 2) on the linear layers of `parts`; `r` 0 = none. `rslora`
-    scales by alpha / sqrt(r) (Kalajdzievski 2023), `dora` learns magnitudes apart (Liu et al. 2024)."""
+    scales by alpha / sqrt(r) (Kalajdzievski 2023), `dora` learns magnitudes apart (Liu et al. 2024); `bits` 4 holds the
+    language part in NF4 meanwhile (QLoRA, Dettmers et al. 2023) and merges into the weights as they were."""
 
     r: int = 0
     alpha: float = 32.0
@@ -34,6 +38,11 @@ class LoraOptions:
     parts: tuple[str, ...] = ("language",)
     rslora: bool = False
     dora: bool = False
+    bits: int = 0  # 0 = as it is, or 4
+
+    def __post_init__(self) -> None:
+        if self.bits not in (0, 4):
+            raise ValueError(f"bits must be 0 (as they are) or 4, not {self.bits}")
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,11 @@ class TuneOptions:
     weight_decay: float = 0.01
     warmup: float = 0.05
     checkpointing: bool = False  # recompute activations: less memory, a third more time
+    shares: tuple[float, ...] = ()  # of each Dataset, in their order; () = one heap
+    by_length: bool = False  # rows of like length in the same batch: less padding
+    checks: int = 0  # times that the model is asked about the dev split; the best one is kept
+    patience: int = 0  # checks without a better one after which the stage ends; 0 = never
+    report_to: tuple[str, ...] = ("tensorboard",)
     seed: int = 0
 
 
@@ -92,21 +106,37 @@ def rows_of(samples: Sequence[Sample], cache: TeacherCache | None) -> list[TuneR
 
 
 class RowStream:
-    """Endless rows in shuffled passes, encoded as they are needed; item k depends on (seed, k) alone."""
+    """Rows in a fixed order, encoded as they are needed."""
 
     def __init__(
-        self, model: Model, samples: Sequence[Sample], rows: Sequence[TuneRow], length: int, seed: int
+        self,
+        model: Model,
+        samples: Sequence[Sample],
+        rows: Sequence[TuneRow],
+        order: Callable[[int], int],
+        length: int,
     ) -> None:
-        self.model, self.samples, self.rows, self.length, self.seed = model, samples, rows, length, seed
+        self.model, self.samples, self.rows, self.order, self.length = model, samples, rows, order, length
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, k: int) -> tuple[Encoded, TuneRow]:
-        from pacenote.training.dense import place_of
-
-        row = self.rows[place_of(k, len(self.rows), self.seed)]
+        row = self.rows[self.order(k)]
         return encode_row(self.model, self.samples[row.index], row), row
+
+
+def length_of(model: Model, sample: Sample, row: TuneRow) -> int:
+    """About how many tokens a row is, without decoding its pictures: text as it is, pictures by their pixels."""
+    from pacenote.models.frames import frame_size, pixel_limit
+
+    text = row.question + "".join(words for words, _ in row.pieces)
+    size, limit = frame_size(model), pixel_limit(model)
+    area = 0
+    for picture in sample.images:
+        width, height = size or picture.size()
+        area += min(width * height, limit or width * height)
+    return len(model.tokenizer(text, add_special_tokens=False)["input_ids"]) + area // PIXELS_A_TOKEN
 
 
 def encode_row(model: Model, sample: Sample, row: TuneRow) -> Encoded:
@@ -220,20 +250,36 @@ def tune_groups(model: Any, family: Family, options: TuneOptions) -> list[dict[s
 
 
 def tune(
-    model: Model, samples: Sequence[Sample], options: TuneOptions, out: Path, device: str = "auto"
+    model: Model,
+    samples: Sequence[Sample],
+    options: TuneOptions,
+    out: Path,
+    device: str = "auto",
+    *,
+    sizes: Sequence[int] = (),
+    dev: Sequence[Sample] = (),
 ) -> dict[str, Any]:
     """Train `model` in place; an adapter ends up merged into it and saved beside, in `out/adapter`. Goes on from
-    checkpoints in `out`. Returns its figures."""
+    checkpoints in `out`. `sizes`: samples of each Dataset among them, for `shares`; `dev`: those that `checks` ask
+    about. Returns its figures."""
     from functools import partial
 
+    import torch
+
+    from pacenote.models import load
     from pacenote.training.cache import TeacherCache
-    from pacenote.training.loop import fit
+    from pacenote.training.judge import dev_judge
+    from pacenote.training.loop import fit, one_writes, read_checkpoint, sharded
+    from pacenote.training.order import by_length, members_among, order_of
 
     cache = None
     if options.cache:
         cache = TeacherCache(options.cache)
         cache.check_tokenizer(model.tokenizer, model.name)
     rows = rows_of(samples, cache)
+    if options.lora.bits:
+        model.model = load(model.name, device=str(model.device), dtype=torch.float32, nf4=True).model
+        model.model.requires_grad_(False)
     wrapper = adapt(model.model, model.family, options.lora) if options.lora.r else None
     groups = tune_groups(model.model, model.family, options)
     trained = sum(p.numel() for group in groups for p in group["params"])
@@ -241,16 +287,29 @@ def tune(
     if options.checkpointing:
         model.model.gradient_checkpointing_enable({"use_reentrant": False})
     steps = max(1, round(options.epochs * len(rows) / (options.batch * options.accumulate)))
-    stream = RowStream(model, samples, rows, steps * options.batch * options.accumulate, options.seed)
+    order = order_of(members_among(sizes or [len(samples)], [r.index for r in rows]), options.shares, options.seed)
+    if options.by_length:
+        lengths = [length_of(model, samples[row.index], row) for row in rows]
+        order = by_length(order, lengths, options.batch, options.seed)
+    stream = RowStream(model, samples, rows, order, steps * options.batch * options.accumulate)
+    judge = dev_judge(model, dev, options.checks, options.patience)
     metrics = fit(
         model.model, stream, partial(collate_rows, model=model, cache=cache, kd=options.kd), out, steps=steps,
         batch=options.batch, accumulate=options.accumulate, groups=groups, warmup=options.warmup,
-        weight_decay=options.weight_decay, seed=options.seed, device=device, loss=RowLoss(options.kd),
+        weight_decay=options.weight_decay, seed=options.seed, device=device, loss=RowLoss(options.kd), judge=judge,
+        report_to=options.report_to,
     )  # fmt: skip
     if options.checkpointing:
         model.model.gradient_checkpointing_disable()
+    if sharded() or options.lora.bits:  # the trained weights are in pieces, or on a base of 4 bits: put them together
+        model.model = load(model.name, device=str(model.device), dtype=torch.float32).model
+        wrapper = adapt(model.model, model.family, options.lora) if options.lora.r else None
+        tune_groups(model.model, model.family, options)
+        read_checkpoint(model.model, out)
     if wrapper is not None:
-        wrapper.save_pretrained(out / "adapter")
+        with one_writes() as mine:
+            if mine:
+                wrapper.save_pretrained(out / "adapter")
         model.model = merged(wrapper, stream[0][0], model)
     return {"examples": len(rows), "trained": trained, **metrics}
 
