@@ -307,3 +307,20 @@ def test_qlora_learns_on_a_base_of_four_bits(model: Any, data: Any, tmp_path: Pa
     assert loss_of(base, data).item() < start - 0.05
     with pytest.raises(ValueError, match="bits must be 0"):
         LoraOptions(bits=8)
+
+
+def test_a_loss_that_is_no_number_names_its_rows_and_keeps_the_checkpoint(
+    model: Any, data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = RowLoss.__call__
+    steps: list[int] = []
+
+    def breaks(self: RowLoss, own: Any, batch: Any, items: Any) -> Any:
+        steps.append(1)
+        return plain(self, own, batch, items) * (float("nan") if len(steps) == 4 else 1.0)
+
+    monkeypatch.setattr(RowLoss, "__call__", breaks)
+    options = TuneOptions(epochs=4, batch=3, lr={"projector": 1e-3})
+    with pytest.raises(PacenoteError, match=r"nan at step 4, in a batch of s\d, s\d, s\d; lower lr .*checkpoint-2 is"):
+        tune(model, data, options, tmp_path, "cpu")
+    assert loop.last_checkpoint(tmp_path) == tmp_path / "checkpoint-2"

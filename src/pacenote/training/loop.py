@@ -131,8 +131,9 @@ def fit(
     parameter groups with their peak `lr` (`optimizer_for`); the rate rises over `warmup` (share of the steps) and falls
     to zero along a cosine. Writes checkpoints and events (`report_to`: tensorboard, wandb, mlflow) to `out` and goes on
     from the newest one there. `save_every` 0 = four times a run. With a `judge` the model ends as it was at the best
-    check. Under `accelerate launch` every process takes its part of each batch; the steps stay the same. Returns the
-    Trainer's metrics. Raises InputError where a batch cannot be divided among the processes.
+    check. A batch may name its `rows`, for the error when its loss is not finite. Under `accelerate launch` every process takes its part of each batch; the steps stay the same. Returns the
+    Trainer's metrics. Raises InputError where a batch cannot be divided among the processes, PacenoteError where the
+    loss is not finite; the last checkpoint stays.
     """
     import torch
     from safetensors.torch import load_file, save_file
@@ -190,6 +191,18 @@ def fit(
             if self.args.world_size == 1:
                 return own
             return int(self.accelerator.gather(torch.tensor(own, device=self.args.device)).sum())
+
+        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            names = inputs.pop("rows", None)
+            value = super().compute_loss(model, inputs, *args, **kwargs)
+            if not bool(torch.isfinite(value)):
+                kept = last_checkpoint(out)
+                raise PacenoteError(
+                    f"the loss is {float(value)} at step {self.state.global_step + 1}"
+                    f"{', in a batch of ' + ', '.join(names) if names else ''}; lower lr or take these rows out"
+                    f" ({kept.name + ' is kept' if kept else 'there was no checkpoint yet'})"
+                )
+            return value
 
         # save_pretrained writes a VLM's weights under the hub's names, which the Trainer's own resume does not find: it
         # loads unstrictly, and training goes on from the start weights without a word.

@@ -162,7 +162,7 @@ def collate_rows(
 
     from pacenote.training.batches import collate
 
-    batch = collate([one for one, _ in items], model)
+    batch = {**collate([one for one, _ in items], model), "rows": [one.id for one, _ in items]}
     if cache is None:
         return batch
     soft = [cache.soft_labels(row.taught, kd.temperature) for _, row in items if row.taught is not None]
@@ -185,7 +185,7 @@ class RowLoss:
         from pacenote.training.batches import answer_rows
         from pacenote.training.kd import SoftLabels, kd_loss
 
-        own = {name: value for name, value in batch.items() if name not in ("hard", "soft_ids", "soft_logp")}
+        own = {name: value for name, value in batch.items() if name not in ("hard", "soft_ids", "soft_logp", "rows")}
         hidden, labels, weights = answer_rows(model, own)
         head = model.get_output_embeddings()
         if "soft_ids" not in batch:
