@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from pacenote.cli import main
@@ -17,6 +18,7 @@ from pacenote.recipes import load, run_recipe
 from pacenote.recipes.clips import cut
 from pacenote.recipes.show import show_training
 from pacenote.recipes.stages import KINDS, Advise, Evaluate, Render, Train
+from pacenote.training.recipe import read_recipe
 from pacenote.work import Page, read_json, write_json
 from tests.drives.test_clip import make_clip
 from tests.evaluate.scripted import Scripted, make_dataset, picture_of, truth_of
@@ -135,6 +137,74 @@ def test_training_reads_all_its_datasets(tmp_path: Path) -> None:
     stage = Train(recipe=paths["r.yaml"], data=(paths["a"], paths["b"]))
     assert set(stage.sources()) == {"recipe", "data.0", "data.1"}
     assert str(tmp_path) not in str(stage.settings())
+
+
+def test_the_inputs_of_a_training_count_by_content(tmp_path: Path) -> None:
+    for name in ("r.yaml", "a", "start"):
+        (tmp_path / name).write_text(name)
+    inputs = {"start": str(tmp_path / "start"), "rate": 0.5}
+    stage = Train(recipe=str(tmp_path / "r.yaml"), data=(str(tmp_path / "a"),), inputs=inputs)
+    before = stage.sources()
+    assert set(before) == {"recipe", "data.0", "inputs.start"} and stage.settings()["inputs"] == {"rate": 0.5}
+    (tmp_path / "start").write_text("other")
+    assert stage.sources()["inputs.start"] != before["inputs.start"]
+
+
+TAUGHT = """
+name: taught
+inputs: {model: MODEL, data: DATA}
+stages:
+  teach: {kind: teach, teacher: "${inputs.model}", data: ["${inputs.data}"], top: 8, temperatures: [2.0]}
+  student:
+    kind: train
+    recipe: "${recipe.dir}/student.yaml"
+    data: ["${inputs.data}"]
+    inputs: {start: "${inputs.model}", cache: "${teach.out}/cache"}
+    seed: 3
+"""
+STUDENT = """
+name: student
+inputs: {start: none, cache: none, epochs: 1}
+model: {load: "${inputs.start}"}
+stages:
+  - {kind: tune, epochs: "${inputs.epochs}", batch: 3, lr: {projector: 1.0e-3}, cache: "${inputs.cache}"}
+"""
+
+
+def test_a_run_teaches_and_trains_on_what_was_taught(tmp_path: Path) -> None:
+    from tests.models.tiny import tiny_model
+    from tests.training.test_teach import dataset
+
+    model = tiny_model("internvl", 3)
+    with torch.no_grad():
+        for parameter in model.model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(6)
+    model.save(tmp_path / "model")
+    dataset(tmp_path / "data")
+    (tmp_path / "student.yaml").write_text(STUDENT)
+    (tmp_path / "run.yaml").write_text(
+        TAUGHT.replace("MODEL", str(tmp_path / "model")).replace("DATA", str(tmp_path / "data"))
+    )
+    page = run_recipe(load(tmp_path / "run.yaml"), tmp_path / "run")
+    done = json.loads((tmp_path / "run/stages/student/01-tune/model/done.json").read_text())
+    assert done["examples"] == 6
+    assert json.loads((tmp_path / "run/stages/student/train.json").read_text())["recipe"]["seed"] == 3
+    assert "6 answers" in page.read_text()
+    run_recipe(load(tmp_path / "run.yaml"), tmp_path / "run")
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert {state["status"] for state in record["stages"].values()} == {"unchanged"}
+
+
+def test_a_training_recipe_takes_inputs(tmp_path: Path) -> None:
+    (tmp_path / "student.yaml").write_text(STUDENT)
+    made = read_recipe(tmp_path / "student.yaml", inputs={"start": "x", "epochs": 4})
+    assert made.model == {"load": "x"} and made.stages[0].options.epochs == 4.0
+    with pytest.raises(InputError, match="unknown input strat; did you mean start"):
+        read_recipe(tmp_path / "student.yaml", inputs={"strat": "x"})
+    (tmp_path / "bad.yaml").write_text(STUDENT.replace("inputs.cache}", "inputs.cash}"))
+    with pytest.raises(InputError, match="inputs.cash"):
+        read_recipe(tmp_path / "bad.yaml")
 
 
 def test_demo_refuses_what_is_not_there(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

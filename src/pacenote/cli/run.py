@@ -33,26 +33,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from pacenote.errors import InputError
+    from pacenote.work.settings import parse_inputs
 
-    given = {}
-    for pair in args.set:
-        name, sign, value = pair.partition("=")
-        if not sign:
-            raise InputError(f"--set {pair}: write NAME=VALUE")
-        given[name] = scalar(value)
-    return execute(args, args.recipe, given)
-
-
-def scalar(text: str) -> Any:
-    """A number, true, false or null as YAML reads it; anything else stays the text it is."""
-    import yaml
-
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-    return value if value is None or isinstance(value, bool | int | float) else text
+    return execute(args, args.recipe, parse_inputs(args.set))
 
 
 def execute(args: argparse.Namespace, recipe: str, given: dict[str, Any]) -> int:

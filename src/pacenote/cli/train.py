@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dev", nargs="+", default=[], metavar="DATASET", help="score dense stages on the dev split of these"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the run; the same command resumes")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an input of the recipe")
     parser.add_argument("--seed", type=int, help="in place of the recipe's")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (auto)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what each stage did")
@@ -30,8 +31,9 @@ def run(args: argparse.Namespace) -> int:
 
     from pacenote.training.recipe import read_recipe
     from pacenote.training.run import train
+    from pacenote.work.settings import parse_inputs
 
-    recipe = read_recipe(args.recipe, seed=args.seed)
+    recipe = read_recipe(args.recipe, seed=args.seed, inputs=parse_inputs(args.set))
     model = train(recipe, args.data, args.out, device=args.device, dev=args.dev)
     if args.json:
         stages = [json.loads((args.out / s.name / "model" / "done.json").read_text()) for s in recipe.stages]

@@ -21,9 +21,8 @@ from typing import Any
 
 from pacenote.errors import InputError
 from pacenote.recipes.stages import KINDS, Stage
-from pacenote.work.settings import build, check_keys, read_yaml, unknown
+from pacenote.work.settings import build, check_keys, fill, given_inputs, read_yaml, references, unknown
 
-REFERENCE = re.compile(r"\$\{([^}]*)\}")
 LIBRARY = Path(__file__).parent / "library"
 KEYS = ("name", "seed", "description", "inputs", "stages")
 
@@ -88,10 +87,7 @@ def load(path: str | Path, inputs: Mapping[str, Any] | None = None, seed: int | 
     if not isinstance(stages, dict) or not stages or not isinstance(given, dict):
         hint = "; a training recipe is for: pacenote train" if isinstance(stages, list) else ""
         raise InputError(f"{path}: stages and inputs must be mappings, with at least one stage{hint}")
-    for key in inputs or {}:
-        if key not in given:
-            raise unknown(str(path), key, tuple(given), "input")
-    values = {**given, **(inputs or {})}
+    values = given_inputs(given, inputs, str(path))
     known = {f"inputs.{key}": value for key, value in values.items()} | {"recipe.dir": str(path.parent)}
     filled: dict[str, dict[str, Any]] = {}
     for name, settings in stages.items():
@@ -117,34 +113,3 @@ def load(path: str | Path, inputs: Mapping[str, Any] | None = None, seed: int | 
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
     return recipe
-
-
-def references(value: Any) -> set[str]:
-    """All words inside `${...}` anywhere in a value."""
-    if isinstance(value, str):
-        return set(REFERENCE.findall(value))
-    if isinstance(value, Mapping):
-        return set().union(*map(references, value.values())) if value else set()
-    if isinstance(value, list | tuple):
-        return set().union(*map(references, value)) if value else set()
-    return set()
-
-
-def fill(value: Any, known: Mapping[str, Any], place: str) -> Any:
-    """Replace `${...}`; a string that is one reference takes its value whole, so null stays null."""
-    if isinstance(value, Mapping):
-        return {key: fill(item, known, place) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [fill(item, known, place) for item in value]
-    if not isinstance(value, str):
-        return value
-
-    def look(word: str) -> Any:
-        if word not in known:
-            raise unknown(place, f"${{{word}}}", [f"${{{name}}}" for name in known], "reference")
-        return known[word]
-
-    whole = REFERENCE.fullmatch(value)
-    if whole:
-        return look(whole[1])
-    return REFERENCE.sub(lambda match: str(look(match[1])), value)

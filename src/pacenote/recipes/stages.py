@@ -94,26 +94,80 @@ class Render(Stage):
 @dataclass(frozen=True, kw_only=True)
 class Train(Stage):
     """Train a model on Datasets; it is left in `model` (`${NAME.out}/model`). `recipe`: a training recipe (YAML).
-    With `seeded`, the seed of the run replaces the recipe's own.
+    `inputs` are the recipe's own; those that name a file, model or Dataset count by content. `seed` replaces the
+    recipe's, `seeded` takes the run's. `dev`: Datasets whose dev split scores or stops stages.
     """
 
-    READS = ("recipe", "data")
+    READS = ("recipe", "data", "dev")
     recipe: str
     data: tuple[str, ...]
+    dev: tuple[str, ...] = ()
+    inputs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    seed: int | None = None
     seeded: bool = False
     device: str = "auto"
+
+    def sources(self) -> dict[str, str]:
+        found = super().sources()
+        for name, value in self.inputs.items():
+            if isinstance(value, str) and is_there(value):
+                found[f"inputs.{name}"] = content(value)
+        return found
+
+    def settings(self) -> dict[str, Any]:
+        held = super().settings()
+        return {**held, "inputs": {k: v for k, v in self.inputs.items() if not (isinstance(v, str) and is_there(v))}}
 
     def run(self, out: Path, context: Context) -> None:
         from pacenote.training.recipe import read_recipe
         from pacenote.training.run import train
 
-        recipe = read_recipe(Path(self.recipe), seed=context.seed if self.seeded else None)
-        train(recipe, self.data, out, device=self.device)
+        seed = context.seed if self.seeded else self.seed
+        recipe = read_recipe(Path(self.recipe), seed=seed, inputs=self.inputs)
+        train(recipe, self.data, out, device=self.device, dev=self.dev)
 
     def show(self, page: Page, out: Path) -> None:
         from pacenote.recipes.show import show_training
 
         show_training(page, out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teach(Stage):
+    """A teacher cache of `teacher` over Datasets, as `pacenote teach` makes it, in `${NAME.out}/cache`."""
+
+    READS = ("teacher", "data")
+    teacher: str
+    data: tuple[str, ...]
+    split: Literal["train", "dev", "test"] = "train"
+    top: int = 64
+    temperatures: tuple[float, ...] = (2.0,)
+    asks: int = 0
+    write: Literal["missing", "all", "never"] = "missing"
+    batch: int = 8
+    device: str = "auto"
+
+    def run(self, out: Path, context: Context) -> None:
+        from pacenote.training.teach import TeachOptions, teach
+        from pacenote.work import write_json
+
+        options = TeachOptions(
+            self.top, self.temperatures, self.asks, self.write, self.batch, seed=context.seed, device=self.device
+        )
+        cache = out / "cache"
+        figures = teach(
+            self.teacher, self.data, cache, options, split=self.split, workers=context.workers, ray=context.ray
+        )
+        write_json(out / "figures.json", figures)
+
+    def show(self, page: Page, out: Path) -> None:
+        from pacenote.work import read_json
+
+        held = read_json(out / "figures.json")
+        page.paragraph(
+            f"{held['rows']} answers, {held['tokens']} tokens, {held['bytes'] / max(1, held['tokens']):.0f} bytes each;"
+            f" {held['written']} written by the teacher, {sum(held['refused'].values())} refused."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +283,7 @@ class Report(Stage):
 
 KINDS: dict[str, type[Stage]] = {
     "render": Render,
+    "teach": Teach,
     "train": Train,
     "evaluate": Evaluate,
     "advise": Advise,
@@ -237,12 +292,23 @@ KINDS: dict[str, type[Stage]] = {
 }
 
 
+def _places(name: str) -> tuple[Path, Path]:
+    """Where a name may lie: as a path, or among what is shipped."""
+    from pacenote.models.shipped import ROOT
+
+    return Path(name).expanduser(), ROOT / name
+
+
+def is_there(name: str) -> bool:
+    """Whether a word names something whose content counts."""
+    return bool(name) and any(path.exists() for path in _places(name))
+
+
 def content(name: str) -> str:
     """Digest of what a READS field names: a file, a directory, a shipped name; a hub id stands for itself."""
-    from pacenote.models.shipped import ROOT
     from pacenote.work import digest, digest_tree
 
-    for path in (Path(name).expanduser(), ROOT / name):
+    for path in _places(name):
         if path.exists():
             return digest_tree(path)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):

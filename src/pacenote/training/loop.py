@@ -131,9 +131,11 @@ def fit(
     parameter groups with their peak `lr` (`optimizer_for`); the rate rises over `warmup` (share of the steps) and falls
     to zero along a cosine. Writes checkpoints and events (`report_to`: tensorboard, wandb, mlflow) to `out` and goes on
     from the newest one there. `save_every` 0 = four times a run. With a `judge` the model ends as it was at the best
-    check. A batch may name its `rows`, for the error when its loss is not finite. Under `accelerate launch` every process takes its part of each batch; the steps stay the same. Returns the
-    Trainer's metrics. Raises InputError where a batch cannot be divided among the processes, PacenoteError where the
-    loss is not finite; the last checkpoint stays.
+    check. A batch may name its `rows`, for the error when its loss is not finite. Under `accelerate launch` every
+    process takes its part of each batch; the steps stay the same. Returns the Trainer's metrics.
+
+    Raises InputError where a batch cannot be divided among the processes, PacenoteError where the loss is not finite;
+    the last checkpoint stays.
     """
     import torch
     from safetensors.torch import load_file, save_file

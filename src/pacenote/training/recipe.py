@@ -11,7 +11,7 @@ from pacenote.errors import InputError
 from pacenote.training.dense import DenseOptions
 from pacenote.training.sft import SftOptions
 from pacenote.training.tune import TuneOptions
-from pacenote.work.settings import build, read_yaml, unknown
+from pacenote.work.settings import build, fill, given_inputs, read_yaml, unknown
 
 STAGES: dict[str, type] = {"dense": DenseOptions, "language": SftOptions, "full": SftOptions, "tune": TuneOptions}
 
@@ -43,13 +43,21 @@ class TrainRecipe:
     description: str = ""
 
 
-def read_recipe(path: Path, *, seed: int | None = None) -> TrainRecipe:
-    """Read and check a recipe file; `seed` replaces its own. Raises InputError naming the key and the nearest known."""
-    return parse_recipe(read_yaml(path), str(path), seed=seed)
+def read_recipe(path: Path, *, seed: int | None = None, inputs: Mapping[str, Any] | None = None) -> TrainRecipe:
+    """Read and check a recipe file; `seed` replaces its own, `inputs` those of the same name, which its values name as
+    `${inputs.NAME}`. Raises InputError naming the key and the nearest known."""
+    return parse_recipe(read_yaml(path), str(path), seed=seed, inputs=inputs)
 
 
-def parse_recipe(raw: dict[str, Any], where: str = "recipe", *, seed: int | None = None) -> TrainRecipe:
+def parse_recipe(
+    raw: dict[str, Any], where: str = "recipe", *, seed: int | None = None, inputs: Mapping[str, Any] | None = None
+) -> TrainRecipe:
     """`read_recipe` for a mapping at hand."""
+    own = raw.pop("inputs", None) or {}
+    if not isinstance(own, Mapping):
+        raise InputError(f"{where}: inputs must be a mapping of names to values")
+    values = given_inputs(own, inputs, where)
+    raw = fill(raw, {f"inputs.{name}": value for name, value in values.items()}, where)
     if seed is not None:
         raw["seed"] = seed
     stages = raw.pop("stages", None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
@@ -12,6 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from pacenote.errors import InputError
 
 T = TypeVar("T")
+REFERENCE = re.compile(r"\$\{([^}]*)\}")
 MAX_BYTES = 4 << 20  # no settings file is larger: somebody gave the wrong file
 WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
 
@@ -115,3 +117,59 @@ def convert(hint: Any, value: Any, place: str) -> Any:
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise InputError(f"{place}: must be {WORDS.get(hint, hint.__name__)}, not {value!r}")
     return value
+
+
+def parse_inputs(pairs: Sequence[str]) -> dict[str, Any]:
+    """`NAME=VALUE` words as a mapping; numbers, true, false and null as YAML reads them, all else is text."""
+    import yaml
+
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not sign:
+            raise InputError(f"--set {pair}: write NAME=VALUE")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = text
+        given[name] = value if value is None or isinstance(value, bool | int | float) else text
+    return given
+
+
+def given_inputs(own: Mapping[str, Any], given: Mapping[str, Any] | None, place: str) -> dict[str, Any]:
+    """The `inputs` of a file, replaced by those that are `given`. InputError for one that the file does not have."""
+    for key in given or {}:
+        if key not in own:
+            raise unknown(place, key, tuple(own), "input")
+    return {**own, **(given or {})}
+
+
+def references(value: Any) -> set[str]:
+    """All words inside `${...}` anywhere in a value."""
+    if isinstance(value, str):
+        return set(REFERENCE.findall(value))
+    if isinstance(value, Mapping):
+        return set().union(*map(references, value.values())) if value else set()
+    if isinstance(value, list | tuple):
+        return set().union(*map(references, value)) if value else set()
+    return set()
+
+
+def fill(value: Any, known: Mapping[str, Any], place: str) -> Any:
+    """Replace `${...}`; a string that is one reference takes its value whole, so null stays null."""
+    if isinstance(value, Mapping):
+        return {key: fill(item, known, place) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill(item, known, place) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def look(word: str) -> Any:
+        if word not in known:
+            raise unknown(place, f"${{{word}}}", [f"${{{name}}}" for name in known], "reference")
+        return known[word]
+
+    whole = REFERENCE.fullmatch(value)
+    if whole:
+        return look(whole[1])
+    return REFERENCE.sub(lambda match: str(look(match[1])), value)
