@@ -53,6 +53,14 @@ def recipe(place: Path) -> Path:
     stages = {
         "good": {"kind": "evaluate", "model": str(place / "good"), "data": str(place / "set"), "latency_frames": 2},
         "other": {"kind": "evaluate", "model": str(place / "other"), "data": str(place / "set"), "latency_frames": 2},
+        "table": {
+            "kind": "table",
+            "data": str(place / "set"),
+            "against": "good",
+            "later": ["4 bits"],
+            "paper": "2",
+            "columns": {"good": ["${good.out}"], "both": ["${good.out}", "${other.out}"], "other": ["${other.out}"]},
+        },
         "photos": {"kind": "advise", "model": str(place / "good"), "images": str(place / "photos"), "limit": 4},
         "unlabelled": {"kind": "evaluate", "model": str(place / "good"), "data": str(place / "photos")},
         "clip": {"kind": "watch", "model": str(place / "other"), "clip": str(place / "drive.mp4"), "seconds": 1},
@@ -81,8 +89,17 @@ def test_a_run_of_every_kind_ends_in_one_page(place: Path, capsys: pytest.Captur
     assert [Path(json.loads(line)["image"]).name for line in lines] == ["p0.png", "p1.png", "p3.png", "p4.png"]
     good, other = (read_json(out / "stages" / name / "evaluation.json")["average"] for name in ("good", "other"))
     assert good == 1.0 > other
+    table = read_json(out / "stages" / "table" / "table.json")
+    assert table["both"]["value"]["average"] == pytest.approx((good + other) / 2) and table["both"]["n"] == 2
+    assert (table["both"]["least"]["average"], table["both"]["most"]["average"]) == (other, good)
+    assert table["other"]["difference"]["average"]["difference"] == pytest.approx(other - good)
+    assert (
+        table["good"]["ci"]["light.f1"] == read_json(out / "stages" / "good" / "evaluation.json")["ci"]["light"]["f1"]
+    )
+    text = (out / "stages" / "table" / "table.md").read_text()
+    assert "both (2 seeds)" in text and "| 4 bits | paper: 72B+Qua(official)" in text and "0.944" in text
     assert main(["run", str(recipe(place)), "--out", str(out)]) == 0
-    assert capsys.readouterr().out.count("unchanged") == 5
+    assert capsys.readouterr().out.count("unchanged") == 6
     (out / "report.html").unlink()
     assert main(["report", str(out)]) == 0
     assert "side by side" in (out / "report.html").read_text()
@@ -95,8 +112,8 @@ def test_a_retrained_model_is_scored_again(place: Path) -> None:
     run_recipe(load(recipe(place)), out)
     ends = {name: state["status"] for name, state in read_json(out / "run.json")["stages"].items()}
     assert ends == {
-        "good": "done", "other": "unchanged", "photos": "done", "unlabelled": "done", "clip": "unchanged",
-        "report": "done",
+        "good": "done", "other": "unchanged", "table": "done", "photos": "done", "unlabelled": "done",
+        "clip": "unchanged", "report": "done",
     }  # fmt: skip
 
 

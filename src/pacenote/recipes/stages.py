@@ -201,6 +201,59 @@ class Evaluate(Stage):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Table(Stage):
+    """One table of finished evaluations of `data`: `table.md`, `table.json`. `columns`: title -> directories of
+    evaluate stages, several where a training was repeated with other seeds; `against`: the column that the others are
+    held against; `later`: columns that are not filled yet; `paper`: show the columns of that table of paper A beside.
+    """
+
+    READS = ("data",)
+    columns: dict[str, tuple[str, ...]]
+    data: str
+    split: Literal["train", "dev", "test"] = "test"
+    against: str = ""
+    later: tuple[str, ...] = ()
+    paper: Literal["", "2", "3", "4"] = ""
+
+    def sources(self) -> dict[str, str]:
+        each = {f"{title}.{n}": place for title, own in self.columns.items() for n, place in enumerate(own)}
+        return super().sources() | {name: content(str(Path(place) / "evaluation.json")) for name, place in each.items()}
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "columns": {title: len(own) for title, own in self.columns.items()}}
+
+    def run(self, out: Path, context: Context) -> None:
+        from pacenote.evaluate.grouped import as_table, differences, group
+        from pacenote.evaluate.source import open_source
+        from pacenote.evaluate.tables import markdown
+        from pacenote.metrics import paper
+        from pacenote.work import write_json, write_text
+
+        if self.against and self.against not in self.columns:
+            raise InputError(f"against: no column {self.against}; the columns are {', '.join(self.columns)}")
+        places = {title: [Path(place) for place in own] for title, own in self.columns.items()}
+        found = group(places, open_source(self.data, self.split), against=self.against, seed=context.seed)
+        printed = getattr(paper, f"TABLE_{self.paper}") if self.paper else {}
+        text = markdown(*as_table(found, printed, self.later))
+        if self.against:
+            text += f"\n\nDifference from {self.against}; * where its 95 % interval excludes zero.\n\n"
+            text += markdown(*differences(found))
+        write_text(out / "table.md", text + "\n")
+        write_json(out / "table.json", found)
+
+    def show(self, page: Page, out: Path) -> None:
+        from pacenote.evaluate.grouped import as_table, differences
+        from pacenote.metrics import paper
+        from pacenote.work import read_json
+
+        found = read_json(out / "table.json")
+        page.table(*as_table(found, getattr(paper, f"TABLE_{self.paper}") if self.paper else {}, self.later))
+        if self.against:
+            page.paragraph(f"Difference from {self.against}; * where its 95 % interval excludes zero.")
+            page.table(*differences(found))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Advise(Stage):
     """Advise on photos: `advisories.jsonl`. `limit` takes that many, evenly spaced."""
 
@@ -286,6 +339,7 @@ KINDS: dict[str, type[Stage]] = {
     "teach": Teach,
     "train": Train,
     "evaluate": Evaluate,
+    "table": Table,
     "advise": Advise,
     "watch": Watch,
     "report": Report,
