@@ -261,3 +261,23 @@ def test_what_a_stage_reads_decides_its_digest(tmp_path: Path) -> None:
 def test_the_page_about_recipes_names_every_kind() -> None:
     page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
     assert all(f"**{kind}**" in page for kind in KINDS)
+
+
+FOLDER = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.yaml")))
+def test_every_recipe_in_the_house_can_be_read(name: str) -> None:
+    """Recipes of runs, of trainings and of streets; a run's training recipes take the inputs that it gives them."""
+    from pacenote.scenes.recipe import SceneRecipe
+
+    held = yaml.safe_load((FOLDER / name).read_text())
+    if isinstance(held.get("stages"), dict):
+        run = load(FOLDER / name)
+        for settings in run.stages.values():
+            if settings["kind"] == "train":
+                read_recipe(Path(settings["recipe"]), inputs=settings.get("inputs"))
+    elif isinstance(held.get("stages"), list):
+        assert read_recipe(FOLDER / name).stages
+    else:
+        assert SceneRecipe.load(FOLDER / name).digest
