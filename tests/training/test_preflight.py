@@ -11,7 +11,8 @@ import pytest
 
 from pacenote.cli import main
 from pacenote.errors import InputError
-from pacenote.training.preflight import as_text, faults, preflight
+from pacenote.training import preflight as room
+from pacenote.training.preflight import NF4_BYTES, as_text, faults, preflight
 from pacenote.training.recipe import parse_recipe
 from pacenote.training.teach import TeachOptions, teach
 from tests.models.tiny import FAMILY_NAMES, tiny_model
@@ -88,3 +89,22 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert json.loads((tmp_path / "o.json").read_text())[0]["rows"] == 6
     with pytest.raises(InputError, match="not of a new starter"):
         preflight(parse_recipe({"name": "x", "model": {"size": "student"}, "stages": [{"kind": "tune"}]}), [data])
+
+
+def test_four_bits_take_less_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights are counted as float32, as they are trained; the language part's matrices in NF4 as half a byte each."""
+    monkeypatch.setattr(room, "GIB", 1)
+    data = [dataset(tmp_path / "data")]
+    tiny_model("internvl").save(tmp_path / "student")
+    model = tiny_model("internvl")
+    matrices = sum(
+        p.numel() for n, p in model.model.named_parameters() if model.family.part(n) == "language" and p.ndim == 2
+    )
+    found = []
+    for bits in (0, 4):
+        (report,) = preflight(
+            recipe(str(tmp_path / "student"), lr={"language": 1e-3}, lora={"r": 2, "bits": bits}), data
+        )
+        found.append((report.memory_gib["weights"], report.parameters["total"]))
+    assert found[0][0] == 4 * found[0][1]
+    assert found[0][0] - found[1][0] == pytest.approx(matrices * (4 - NF4_BYTES))

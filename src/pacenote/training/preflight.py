@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pacenote.errors import InputError
+from pacenote.training.loop import fast_bf16, pick_device
 from pacenote.training.recipe import Stage, TrainRecipe
 from pacenote.training.tune import TuneOptions
 
@@ -163,11 +164,13 @@ def preview(model: Model, one: Encoded, row: TuneRow) -> str:
 
 
 def estimate(report: StageReport, model: Model, options: TuneOptions, trained: int, lengths: Sequence[int]) -> None:
-    """Memory and work from the shapes: weights, gradients and Adam's two moments in float32 of what learns, the stored
-    activations of the language part, one chunk of logits; work as 2 (forward) + 2 (gradients of activations) + 2 (of
-    weights, where they learn) operations a parameter and token (Kaplan et al. 2020, section 2.1)."""
-    total = sum(p.numel() for p in model.model.parameters())
-    size = next(model.model.parameters()).element_size()
+    """Memory and work from the shapes: weights in float32, as they are trained, gradients and Adam's two moments of
+    what learns, the stored activations of the language part, one chunk of logits; work as 2 (forward) + 2 (gradients of
+    activations) + 2 (of weights, where they learn) operations a parameter and token (Kaplan et al. 2020, section 2.1).
+    """
+    numbers = [(p.numel(), _bytes(model, name, p, options)) for name, p in model.model.named_parameters()]
+    total = sum(count for count, _ in numbers)
+    size = 2 if fast_bf16(pick_device()) else 4  # of activations
     text = model.model.config.get_text_config()
     longest, mean = max(lengths, default=0), sum(lengths) / max(1, len(lengths))
     layers, width = int(text.num_hidden_layers), int(text.hidden_size)
@@ -177,14 +180,23 @@ def estimate(report: StageReport, model: Model, options: TuneOptions, trained: i
     chunk = min(options.kd.chunk, options.batch * longest)
     report.parameters = {"total": total, "trained": trained}
     parts = {
-        "weights": total * size, "gradients": trained * 4, "optimizer": trained * 8,
-        "activations": options.batch * longest * kept * min(size, 4), "logits": 3 * chunk * int(text.vocab_size) * 4,
+        "weights": sum(count * each for count, each in numbers), "gradients": trained * 4, "optimizer": trained * 8,
+        "activations": options.batch * longest * kept * size, "logits": 3 * chunk * int(text.vocab_size) * 4,
     }  # fmt: skip
     report.memory_gib = {name: round(value / GIB, 3) for name, value in parts.items()}
     report.memory_gib["total"] = round(sum(parts.values()) / GIB, 3)
     share = 4 + 2 * trained / max(1, total) + (2 if options.checkpointing else 0)
     tokens = report.steps * options.batch * options.accumulate * mean
     report.exaflop = share * total * tokens / 1e18
+
+
+NF4_BYTES = 0.52  # a weight in 4 bits, and its share of the scales (QLoRA, section 3)
+
+
+def _bytes(model: Model, name: str, parameter: Any, options: TuneOptions) -> float:
+    """How much a parameter takes while it is trained: float32, or 4 bits where a base is held so."""
+    held = options.lora.bits and parameter.ndim == 2 and model.family.part(name) == "language" and ".lora_" not in name
+    return NF4_BYTES if held else 4.0
 
 
 def as_text(reports: Sequence[StageReport], tflops: float = 0.0) -> str:
