@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-FAMILY_NAMES = ("qwen2_5_vl", "internvl", "smolvlm")
+FAMILY_NAMES = ("qwen2_5_vl", "qwen3_vl", "internvl", "smolvlm")
 
 # The templates of the published checkpoints, without tools and video.
 INTERNVL = (
@@ -44,7 +44,7 @@ def tokenizer_of(family: str) -> Any:
     from pacenote.models.tokenizer import canonical_texts, train_tokenizer
 
     plain = train_tokenizer(canonical_texts(), 512)
-    if family == "qwen2_5_vl":
+    if family in ("qwen2_5_vl", "qwen3_vl"):
         return plain
     end = "<|im_end|>" if family == "internvl" else "<end_of_utterance>"
     tokenizer = PreTrainedTokenizerFast(
@@ -59,10 +59,11 @@ def tokenizer_of(family: str) -> Any:
 def tiny_model(family: str, seed: int = 0) -> Any:
     """A `Model` of the family with random weights: some hundred thousand parameters."""
     import torch
-    from transformers import AutoModelForImageTextToText, InternVLConfig, SmolVLMConfig
+    from transformers import AutoModelForImageTextToText, InternVLConfig, Qwen3VLConfig, SmolVLMConfig
 
+    from pacenote.models.chat import CHAT_TEMPLATE
     from pacenote.models.families import FAMILIES, Model
-    from pacenote.models.processor import image_processor_class, processor_class
+    from pacenote.models.processor import QWEN_TOKENS, image_processor_class, processor_class
     from pacenote.models.vision import install
 
     tokenizer = tokenizer_of(family)
@@ -75,8 +76,24 @@ def tiny_model(family: str, seed: int = 0) -> Any:
     text = {**TEXT, "vocab_size": len(tokenizer), "bos_token_id": None, "eos_token_id": tokenizer.eos_token_id}
     text["pad_token_id"] = tokenizer.pad_token_id
     image = image_processor_class(family)
-    if family == "internvl":
-        config: Any = InternVLConfig(
+    if family == "qwen3_vl":
+        config: Any = Qwen3VLConfig(
+            vision_config={
+                "depth": 3, "hidden_size": 32, "num_heads": 2, "intermediate_size": 64, "out_hidden_size": 32,
+                "num_position_embeddings": 64, "deepstack_visual_indexes": [0, 1], "temporal_patch_size": 2,
+            },
+            text_config={
+                **text, "head_dim": 16,
+                "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]},
+            },
+            **{f"{name}_id": ids(token) for name, token in QWEN_TOKENS.items()},
+        )  # fmt: skip
+        pictures = image(
+            size={"shortest_edge": 32 * 32, "longest_edge": 224 * 224}, patch_size=16, temporal_patch_size=2
+        )
+        processor = processor_class(family)(pictures, tokenizer, CHAT_TEMPLATE)
+    elif family == "internvl":
+        config = InternVLConfig(
             vision_config={
                 "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
                 "image_size": [112, 112], "patch_size": [14, 14],

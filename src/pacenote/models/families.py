@@ -53,7 +53,7 @@ class Family:
         return best[1]
 
     def visual(self, model: Any) -> Any:
-        """The vision tower; of Qwen2.5-VL with its projector."""
+        """The vision tower; of the Qwen families with its projector."""
         return model.get_submodule(self.tower)
 
     def language(self, model: Any) -> Any:
@@ -103,6 +103,22 @@ FAMILIES = {
         placeholders=chat.PLACEHOLDERS,
         features=_qwen_features,
         vision_linear=("qkv", "proj", "gate_proj", "up_proj", "down_proj"),
+    ),
+    "qwen3_vl": Family(
+        name="qwen3_vl",
+        model_type="qwen3_vl",
+        prefixes={
+            "vision": ("model.visual.",),
+            "projector": ("model.visual.merger.", "model.visual.deepstack_merger_list."),
+            "language": ("model.language_model.",),
+            "head": ("lm_head.", "model.language_model.embed_tokens."),
+        },
+        tower="model.visual",
+        backbone="model.language_model",
+        end="<|im_end|>",
+        placeholders=chat.PLACEHOLDERS,
+        features=_qwen_features,
+        vision_linear=("qkv", "proj", "linear_fc1", "linear_fc2"),
     ),
     "internvl": Family(
         name="internvl",

@@ -14,13 +14,19 @@ from pacenote.models.chat import CHAT_TEMPLATE
 # 144 visual tokens: the 16x9 cells of 28 px of a frame seen at 448x252.
 MAX_PIXELS = 448 * 252
 MIN_PIXELS = 28 * 28
+QWEN_TOKENS = {
+    "image_token": "<|image_pad|>", "video_token": "<|video_pad|>",
+    "vision_start_token": "<|vision_start|>", "vision_end_token": "<|vision_end|>",
+}  # fmt: skip
 
 
 @functools.cache
 def processor_class(family: str = "qwen2_5_vl") -> type:
     """The family's stock processor class without its video processor, whose module cannot be imported without
     torchvision. It keeps the stock name, so that what it saves loads as a stock processor elsewhere."""
-    makers: dict[str, Callable[[], type]] = {"qwen2_5_vl": _qwen, "internvl": _internvl, "smolvlm": _smolvlm}
+    makers: dict[str, Callable[[], type]] = {
+        "qwen2_5_vl": _qwen, "qwen3_vl": _qwen3, "internvl": _internvl, "smolvlm": _smolvlm,
+    }  # fmt: skip
     return makers[family]()
 
 
@@ -36,6 +42,20 @@ def _qwen() -> type:
             super(Stock, self).__init__(image_processor, tokenizer, chat_template=chat_template)
 
     return Qwen2_5_VLProcessor
+
+
+def _qwen3() -> type:
+    from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor as Stock
+
+    class Qwen3VLProcessor(Stock):
+        def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
+            ids = tokenizer.convert_tokens_to_ids
+            for name, token in QWEN_TOKENS.items():
+                setattr(self, name, token)
+                setattr(self, f"{name}_id", ids(token))
+            super(Stock, self).__init__(image_processor, tokenizer, chat_template=chat_template)
+
+    return Qwen3VLProcessor
 
 
 def _internvl() -> type:
@@ -111,8 +131,8 @@ def load_processor(source: str, family: str = "qwen2_5_vl", config: Any = None) 
 
     tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
     images = image_processor_class(family).from_pretrained(source)
-    if family == "qwen2_5_vl":
-        return processor_class()(images, tokenizer, chat_template=_template(source) or CHAT_TEMPLATE)
+    if family in ("qwen2_5_vl", "qwen3_vl"):
+        return processor_class(family)(images, tokenizer, chat_template=_template(source) or CHAT_TEMPLATE)
     template = _template(source) or tokenizer.chat_template
     if not template:
         raise InputError(f"{source}: has no chat template; a chat model is needed (chat_template.jinja)")
