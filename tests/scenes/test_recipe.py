@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pacenote.errors import InputError
 from pacenote.scenes.network import network_spec
 from pacenote.scenes.recipe import SceneRecipe
+from pacenote.scenes.wish import draw_wish
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,3 +103,27 @@ def test_any_mapping_is_a_recipe_or_an_input_error(held: dict[str, object]) -> N
     else:
         said = recipe.digest
     assert said and "\n" not in said
+
+
+def test_a_crowd_is_drawn_without_touching_other_recipes() -> None:
+    """Where a kind is at all there are one to as many as asked; without a crowd a recipe keeps its digest."""
+    plain = SceneRecipe(obstacles={"pedestrian": 0.5, "cone": 0.5})
+    assert SceneRecipe(obstacles={"pedestrian": 0.5, "cone": 0.5}, crowd={}).digest == plain.digest
+    crowded = SceneRecipe(obstacles={"pedestrian": 0.5, "cone": 0.5}, crowd={"pedestrian": 4})
+    assert crowded.digest != plain.digest
+    counts = [draw_wish(crowded, index, "grid", 0).obstacles for index in range(200)]
+    assert {own.count("pedestrian") for own in counts} == {0, 1, 2, 3, 4}
+    assert {own.count("cone") for own in counts} == {0, 1}
+    assert {own.count("pedestrian") for own in (draw_wish(plain, i, "grid", 0).obstacles for i in range(100))} == {0, 1}
+    with pytest.raises(InputError, match="must be at least 1"):
+        SceneRecipe(crowd={"pedestrian": 0})
+    with pytest.raises(InputError, match="crowd"):
+        SceneRecipe(crowd={"people": 2})
+
+
+def test_the_digests_of_recipes_that_were_rendered_stay() -> None:
+    """Datasets in the world name these digests; another one would be other scenes."""
+    folder = Path(__file__).parents[2] / "recipes"
+    for name, split in (("streets-wide", "train"), ("streets", "test")):
+        known = SceneRecipe.load(folder / f"{name}.yaml").part(split).digest[:6]
+        assert known == {"streets-wide": "78eada", "streets": "b94ee5"}[name]

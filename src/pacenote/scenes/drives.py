@@ -144,9 +144,11 @@ def drive_scenes(
     )
     shapely.prepare(draft.road)
     shapely.prepare(draft.paved)
-    for obstacle in wish.obstacles:
+    for number, obstacle in enumerate(wish.obstacles):
+        again = wish.obstacles[:number].count(obstacle)
         for attempt in range(4):
-            if MAKERS[obstacle](draft, (12.0, 60.0), rng(f"obstacle {obstacle} {attempt}")):
+            purpose = f"obstacle {obstacle} {attempt}{f' of {again}' if again else ''}"
+            if MAKERS[obstacle](draft, (12.0, 60.0), rng(purpose)):
                 break
     parked(draft, streets, recipe.traffic.parked, rng("parked"))
     bystanders(draft, rng("people"))

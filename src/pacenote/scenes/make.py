@@ -191,8 +191,9 @@ def compose(recipe: SceneRecipe, index: int, place: Place, wish: Wish, site: Sit
         )
     numbers = limit_number(draft, limit, until, rng("number")) if wish.painted else ()
     sources += [m.id for m in numbers]
-    for kind in wish.obstacles:
-        MAKERS[kind](draft, recipe.obstacle_m, rng("obstacle " + kind))
+    for number, kind in enumerate(wish.obstacles):
+        again = wish.obstacles[:number].count(kind)
+        MAKERS[kind](draft, recipe.obstacle_m, rng(f"obstacle {kind}{f' {again}' if again else ''}"))
     parked(draft, streets, recipe.traffic.parked, rng("parked"))
     bystanders(draft, rng("people"))
     confusers(draft, moment.edge.road_class in ("motorway", "toll"), rng("confusers"))

@@ -119,6 +119,7 @@ class SceneRecipe:
     obstacles: dict[str, float] = _shares(
         cone=0.29, barrier=0.06, construction=0.06, debris=0.06, pedestrian=0.06, animal=0.06, crash=0.06
     )
+    crowd: dict[str, int] = field(default_factory=dict)  # the most of a kind where it is at all; absent = one
     obstacle_m: tuple[float, float] = (6.0, 42.0)
     weather: dict[str, float] = _shares(clear=0.42, overcast=0.24, rain=0.19, fog=0.08, snow=0.07)
     time: dict[str, float] = _shares(day=0.62, dusk=0.13, night=0.25)
@@ -137,6 +138,11 @@ class SceneRecipe:
         _keys("sites", self.sites, SITES)
         _keys("crossing", self.crossing, SITES)
         _keys("obstacles", self.obstacles, OBSTACLES)
+        for kind in self.crowd:
+            if kind not in OBSTACLES:
+                raise unknown("crowd", kind, OBSTACLES)
+        if min(self.crowd.values(), default=1) < 1:
+            raise InputError("crowd: the most of a kind must be at least 1; leave out what shall stand alone")
         _keys("weather", self.weather, get_args(Weather))
         _keys("time", self.time, get_args(TimeOfDay))
         if self.networks.kinds.get("file", 0) > 0 and not self.networks.files:
@@ -166,6 +172,8 @@ class SceneRecipe:
         """12 hex digits over everything that shapes a scene, the contents of the named files included."""
         held = dataclasses.asdict(self)
         del held["parts"]
+        if not self.crowd:  # recipes from before it was there keep their scenes
+            del held["crowd"]
         files = [*self.networks.files, *([self.traffic.trajectories] if self.traffic.trajectories else [])]
         held["files"] = [digest_file(existing(name)) for name in files]
         return digest(held)

@@ -57,7 +57,9 @@ def draw_wish(recipe: SceneRecipe, index: int, kind: str, attempt: int = 0) -> W
         "midblock": chance(rng, recipe.lights.midblock_signal),
     }
     crossing = chance(rng, recipe.crossing.get(site, 0.0)) if kind not in ("toll", "motorway") else False
-    obstacles = tuple(name for name in sorted(recipe.obstacles) if chance(rng, recipe.obstacles[name]))
+    kinds = [name for name in sorted(recipe.obstacles) if chance(rng, recipe.obstacles[name])]
+    crowd = stream(recipe.digest, index, "crowd")
+    obstacles = tuple(k for k in kinds for _ in range(int(crowd.integers(1, recipe.crowd.get(k, 1) + 1))))
     weather, time = pick(rng, recipe.weather), pick(rng, recipe.time)
     sign, painted = chance(rng, recipe.speed_sign), chance(rng, recipe.painted_limit)
     context = chance(rng, recipe.limit_in_context)
