@@ -200,7 +200,7 @@ def fit(
             if not bool(torch.isfinite(value)):
                 kept = last_checkpoint(out)
                 raise PacenoteError(
-                    f"the loss is {float(value)} at step {self.state.global_step + 1}"
+                    f"the loss is {float(value.detach())} at step {self.state.global_step + 1}"
                     f"{', in a batch of ' + ', '.join(names) if names else ''}; lower lr or take these rows out"
                     f" ({kept.name + ' is kept' if kept else 'there was no checkpoint yet'})"
                 )
