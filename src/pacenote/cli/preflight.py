@@ -7,8 +7,8 @@ import argparse
 from pathlib import Path
 
 EPILOG = """examples:
-  pacenote preflight distil.yaml --data data/streets
-  pacenote preflight qwen-7b.yaml --data data/streets --no-weights --rows 200 --tflops 400
+  pacenote preflight tune.yaml --data data/streets
+  pacenote preflight recipes/qwen-distil.yaml --data data/real data/streets --no-weights --rows 200 --tflops 400
 """
 
 

@@ -30,7 +30,6 @@ def group(
     import numpy as np
 
     from pacenote.metrics.bootstrap import Resampler, interval
-    from pacenote.metrics.statistics import columns, figures, statistics
 
     samples = [source.samples[index] for index in source.indices()]
     truths = [sample.truth or Truth.unknown() for sample in samples]
@@ -44,11 +43,11 @@ def group(
                 raise InputError(
                     f"{place}: is of {whole['dataset']['name']}, not of {source.name}; evaluate on one set"
                 )
-            counted = statistics(*columns(_answers(place, [s.id for s in samples]), truths))
-            own = {name: float(v) for name, v in figures({n: np.asarray(r.sum()) for n, r in counted.items()}).items()}
+            totals, draws = paired.drawn_figures(_answers(place, [s.id for s in samples]), truths, resampler)
+            own = {name: float(value) for name, value in totals.items()}
             own |= {name: float(whole[name]) for name in MEASURED if whole.get(name) is not None}
             values.setdefault(title, []).append(own)
-            drawn.setdefault(title, []).append(figures(resampler.sums(counted)))
+            drawn.setdefault(title, []).append(draws)
     table: dict[str, dict[str, Any]] = {}
     for title, owns in values.items():
         names = owns[0]

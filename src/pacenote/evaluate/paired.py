@@ -5,12 +5,15 @@ both models are scored on each resampled set and the figures subtracted, which r
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pacenote.advisory import Advisory
+from pacenote.advisory import Advisory, Truth
 from pacenote.errors import InputError
 from pacenote.evaluate import tables
 from pacenote.evaluate.breakdown import Row
+
+if TYPE_CHECKING:
+    from pacenote.metrics.bootstrap import Resampler
 
 
 def differences(
@@ -26,16 +29,11 @@ def differences(
     import numpy as np
 
     from pacenote.metrics.bootstrap import Resampler, interval
-    from pacenote.metrics.statistics import columns, figures, statistics
 
     truths = [frame.truth for frame, _ in rows]
     resampler = Resampler([frame.cluster for frame, _ in rows], seed=seed, resamples=resamples)
-    sides = []
-    for said in ([prediction.advisory for _, prediction in rows], [others[frame.id] for frame, _ in rows]):
-        counted = statistics(*columns(said, truths))
-        totals = {name: np.asarray(values.sum()) for name, values in counted.items()}
-        sides.append((figures(totals), figures(resampler.sums(counted))))
-    (first, first_drawn), (second, second_drawn) = sides
+    first, first_drawn = drawn_figures([prediction.advisory for _, prediction in rows], truths, resampler)
+    second, second_drawn = drawn_figures([others[frame.id] for frame, _ in rows], truths, resampler)
     found: dict[str, dict[str, Any]] = {}
     for name in first:
         value = float(second[name] - first[name])
@@ -43,6 +41,18 @@ def differences(
         ci = interval(second_drawn[name] - first_drawn[name]) if known else None
         found[name] = {"difference": value if known else None, "ci": ci}
     return found
+
+
+def drawn_figures(
+    said: Sequence[Advisory], truths: Sequence[Truth], resampler: "Resampler"
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Figures by name of one model's answers, and the same over each resampled set, shape (resamples,)."""
+    import numpy as np
+
+    from pacenote.metrics.statistics import columns, figures, statistics
+
+    counted = statistics(*columns(said, truths))
+    return figures({n: np.asarray(values.sum()) for n, values in counted.items()}), figures(resampler.sums(counted))
 
 
 def difference_table(several: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> tuple[list[str], list[list[str]]]:

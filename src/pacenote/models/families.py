@@ -6,7 +6,7 @@ A family is an entry of `FAMILIES`; nothing else in Pacenote knows an architectu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pacenote.errors import InputError
@@ -87,37 +87,31 @@ def _smolvlm_features(inputs: Mapping[str, Any], config: Any) -> int:
     return real * smolvlm_tile_tokens(config)
 
 
+_QWEN2_5 = Family(
+    name="qwen2_5_vl",
+    model_type="qwen2_5_vl",
+    prefixes={
+        "vision": ("model.visual.",),
+        "projector": ("model.visual.merger.",),
+        "language": ("model.language_model.",),
+        "head": ("lm_head.", "model.language_model.embed_tokens."),
+    },
+    tower="model.visual",
+    backbone="model.language_model",
+    end="<|im_end|>",
+    placeholders=chat.PLACEHOLDERS,
+    features=_qwen_features,
+    vision_linear=("qkv", "proj", "gate_proj", "up_proj", "down_proj"),
+)
 FAMILIES = {
-    "qwen2_5_vl": Family(
-        name="qwen2_5_vl",
-        model_type="qwen2_5_vl",
-        prefixes={
-            "vision": ("model.visual.",),
-            "projector": ("model.visual.merger.",),
-            "language": ("model.language_model.",),
-            "head": ("lm_head.", "model.language_model.embed_tokens."),
-        },
-        tower="model.visual",
-        backbone="model.language_model",
-        end="<|im_end|>",
-        placeholders=chat.PLACEHOLDERS,
-        features=_qwen_features,
-        vision_linear=("qkv", "proj", "gate_proj", "up_proj", "down_proj"),
-    ),
-    "qwen3_vl": Family(
+    "qwen2_5_vl": _QWEN2_5,
+    "qwen3_vl": replace(
+        _QWEN2_5,
         name="qwen3_vl",
         model_type="qwen3_vl",
         prefixes={
-            "vision": ("model.visual.",),
-            "projector": ("model.visual.merger.", "model.visual.deepstack_merger_list."),
-            "language": ("model.language_model.",),
-            "head": ("lm_head.", "model.language_model.embed_tokens."),
+            **_QWEN2_5.prefixes, "projector": ("model.visual.merger.", "model.visual.deepstack_merger_list."),
         },
-        tower="model.visual",
-        backbone="model.language_model",
-        end="<|im_end|>",
-        placeholders=chat.PLACEHOLDERS,
-        features=_qwen_features,
         vision_linear=("qkv", "proj", "linear_fc1", "linear_fc2"),
     ),
     "internvl": Family(

@@ -223,34 +223,38 @@ class Table(Stage):
         return {**super().settings(), "columns": {title: len(own) for title, own in self.columns.items()}}
 
     def run(self, out: Path, context: Context) -> None:
-        from pacenote.evaluate.grouped import as_table, differences, group
+        from pacenote.evaluate.grouped import group
         from pacenote.evaluate.source import open_source
         from pacenote.evaluate.tables import markdown
-        from pacenote.metrics import paper
         from pacenote.work import write_json, write_text
 
         if self.against and self.against not in self.columns:
             raise InputError(f"against: no column {self.against}; the columns are {', '.join(self.columns)}")
         places = {title: [Path(place) for place in own] for title, own in self.columns.items()}
         found = group(places, open_source(self.data, self.split), against=self.against, seed=context.seed)
-        printed = getattr(paper, f"TABLE_{self.paper}") if self.paper else {}
-        text = markdown(*as_table(found, printed, self.later))
-        if self.against:
-            text += f"\n\nDifference from {self.against}; * where its 95 % interval excludes zero.\n\n"
-            text += markdown(*differences(found))
-        write_text(out / "table.md", text + "\n")
+        parts = [f"{words}\n\n{markdown(*table)}" if words else markdown(*table) for words, table in self.tables(found)]
+        write_text(out / "table.md", "\n\n".join(parts) + "\n")
         write_json(out / "table.json", found)
 
     def show(self, page: Page, out: Path) -> None:
-        from pacenote.evaluate.grouped import as_table, differences
-        from pacenote.metrics import paper
         from pacenote.work import read_json
 
-        found = read_json(out / "table.json")
-        page.table(*as_table(found, getattr(paper, f"TABLE_{self.paper}") if self.paper else {}, self.later))
+        for words, table in self.tables(read_json(out / "table.json")):
+            if words:
+                page.paragraph(words)
+            page.table(*table)
+
+    def tables(self, found: dict[str, Any]) -> list[tuple[str, tuple[list[str], list[list[str]]]]]:
+        """What is said before each table, and its columns and rows."""
+        from pacenote.evaluate.grouped import as_table, differences
+        from pacenote.metrics import paper
+
+        printed = getattr(paper, f"TABLE_{self.paper}") if self.paper else {}
+        made = [("", as_table(found, printed, self.later))]
         if self.against:
-            page.paragraph(f"Difference from {self.against}; * where its 95 % interval excludes zero.")
-            page.table(*differences(found))
+            words = f"Difference from {self.against}; * where its 95 % interval excludes zero."
+            made.append((words, differences(found)))
+        return made
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,14 +25,12 @@ MOST = 800  # cutouts kept of a kind
 
 @dataclass(frozen=True)
 class Cutout:
-    """A thing as stored: `picture` (h, w, 3) and `mask` (h, w) uint8, mean brightness `around` it, its evidence object,
-    and whether it was night."""
+    """A thing as stored: `picture` (h, w, 3), `mask` (h, w) uint8, mean brightness `around` it, its evidence object."""
 
     picture: np.ndarray
     mask: np.ndarray
     around: float
     item: dict[str, Any]
-    night: bool = False
 
     @property
     def plate_px(self) -> float:
@@ -56,20 +54,20 @@ def lent(frames: Frames) -> Lent:
         for item in record.objects if frames.has_map[index] else ():
             if item.get("stated") is True and item.get("box") and item.get("kind") in (SIGN, *OBSTACLES):
                 found.setdefault((str(item["kind"]), night), []).append((index, item))
-    cut = {key: tuple(_cut(frames, several, key[1])) for key, several in sorted(found.items())}
+    cut = {key: tuple(_cut(frames, several)) for key, several in sorted(found.items())}
     signs = tuple(one for (kind, _), several in cut.items() if kind == SIGN for one in several)
     return Lent(signs, {key: several for key, several in cut.items() if key[0] != SIGN and several})
 
 
-def _cut(frames: Frames, several: Sequence[tuple[int, dict[str, Any]]], night: bool) -> Iterator[Cutout]:
+def _cut(frames: Frames, several: Sequence[tuple[int, dict[str, Any]]]) -> Iterator[Cutout]:
     for index, item in several[:: -(-len(several) // MOST)]:
         how = cut_sign if item["kind"] == SIGN else cut_thing
-        one = how(frames.images[index], frames.maps[index], item, night)
+        one = how(frames.images[index], frames.maps[index], item)
         if one is not None:
             yield one
 
 
-def cut_sign(image: np.ndarray, classes: np.ndarray, item: dict[str, Any], night: bool = False) -> Cutout | None:
+def cut_sign(image: np.ndarray, classes: np.ndarray, item: dict[str, Any]) -> Cutout | None:
     """A limit sign with some of its post; None where the class map does not show it whole, as of painted numbers."""
     import numpy as np
 
@@ -81,10 +79,10 @@ def cut_sign(image: np.ndarray, classes: np.ndarray, item: dict[str, Any], night
     if (mask > 0).sum() < 0.6 * width * height or mask.all() or inner.size == 0 or inner.std() < LEGIBLE:
         return None
     picture = np.array(image[part])
-    return Cutout(picture, mask, float(picture[mask == 0].mean()), item, night)
+    return Cutout(picture, mask, float(picture[mask == 0].mean()), item)
 
 
-def cut_thing(image: np.ndarray, classes: np.ndarray, item: dict[str, Any], night: bool = False) -> Cutout | None:
+def cut_thing(image: np.ndarray, classes: np.ndarray, item: dict[str, Any]) -> Cutout | None:
     """An obstacle or a person; None where it is half hidden, cut by the frame, or not alone in its box."""
     import cv2
     import numpy as np
@@ -104,7 +102,7 @@ def cut_thing(image: np.ndarray, classes: np.ndarray, item: dict[str, Any], nigh
     if not 0.8 <= share <= 1.8:
         return None
     picture = np.array(image[part])
-    return Cutout(picture, mask, float(picture[mask == 0].mean()), item, night)
+    return Cutout(picture, mask, float(picture[mask == 0].mean()), item)
 
 
 def paint(

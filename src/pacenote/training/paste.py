@@ -104,9 +104,8 @@ def stand(
 ) -> Record:
     """Stand one to MOST_THINGS people and obstacles on the road of a view, in place; returns its record.
 
-    Kinds come evenly; day goes to day and night to night. Each stands where the
-    ground is at its feet, as large as its distance makes it; some people stand beside the road, where they are no
-    obstacle.
+    Kinds come evenly; day goes to day and night to night. Each stands where the ground is at its feet, as large as its
+    distance makes it; some people stand beside the road, where they are no obstacle.
     """
     night = record.conditions.get("time") == "night"
     kinds = [kind for kind in OBSTACLES if (lent.things or {}).get((kind, night))]
