@@ -169,6 +169,11 @@ class Sample:
         return None if self.segmentation is None else self.segmentation.classes()
 
     @property
+    def cluster(self) -> str:
+        """What intervals resample: the drive or scene, whose frames are not independent, else the sample itself."""
+        return self.drive or self.scene or self.id
+
+    @property
     def network(self) -> str:
         """The road network of a rendered sample ("" when it has none); splits never share one."""
         return str(self.conditions.get("network") or "")

@@ -33,7 +33,7 @@ def group(
 
     samples = [source.samples[index] for index in source.indices()]
     truths = [sample.truth or Truth.unknown() for sample in samples]
-    resampler = Resampler([s.drive or s.scene or s.id for s in samples], seed=seed, resamples=resamples)
+    resampler = Resampler([sample.cluster for sample in samples], seed=seed, resamples=resamples)
     values: dict[str, list[dict[str, float]]] = {}
     drawn: dict[str, list[dict[str, Any]]] = {}
     for title, places in several.items():

@@ -231,10 +231,9 @@ def _frame(
     scale = shown[0] / width * min(1.0, (limit / (shown[0] * shown[1])) ** 0.5 if limit else 1.0)
     conditions = dict(sample.conditions)
     origin = str(conditions.get("origin") or "")
-    cluster = sample.drive or sample.scene or sample.id
     return Frame(
-        index, sample.id, digest([picture, question, fit]), question, sample.truth or Truth.unknown(), cluster, origin,
-        sample.twin_of, scale, conditions,
+        index, sample.id, digest([picture, question, fit]), question, sample.truth or Truth.unknown(), sample.cluster,
+        origin, sample.twin_of, scale, conditions,
     )  # fmt: skip
 
 
