@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.evaluate.scripted import script
+
 
 @pytest.fixture(scope="package")
 def tiny() -> Any:
@@ -29,3 +31,9 @@ def checkpoint(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("checkpoint") / "tiny"
     tiny.save(path)
     return path
+
+
+@pytest.fixture(autouse=True)
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripted models can be asked."""
+    script(monkeypatch)

@@ -7,10 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from pacenote.advisory import CROSSROADS, OBSTACLES, Advisory, Light, Truth
 from pacenote.data import Card, DatasetWriter, Picture, Sample
+from pacenote.engine import plain
 
 
 def truth_of(number: int) -> Truth:
@@ -99,3 +101,15 @@ class Scripted:
     def retrain(self) -> None:
         """Become another checkpoint."""
         (self.directory / "model.safetensors").write_bytes(hashlib.sha256(b"new").digest())
+
+
+def script(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `Scripted` models be asked in free text; others are asked as ever."""
+    asked = plain._generate_scored
+
+    def scored(model: Any, images: Any, questions: Any, roles: Any, count: int, read_speeds: bool = False) -> list[Any]:
+        if not isinstance(model, Scripted):
+            return asked(model, images, questions, roles, count, read_speeds)
+        return [([text], [-0.1], None) for text in model.generate(images, questions, count)]
+
+    monkeypatch.setattr(plain, "_generate_scored", scored)

@@ -16,7 +16,7 @@ from pacenote.evaluate.run import Evaluation, Settings, evaluate
 from pacenote.evaluate.source import Source, open_source
 from tests.evaluate.scripted import Scripted, make_dataset, picture_of, truth_of
 
-QUICK = Settings(batch=4, latency_frames=3, confidence=False, resamples=50)
+QUICK = Settings(batch=4, latency_frames=3, engine="plain", resamples=50)
 WARMUP = 3
 
 
@@ -111,7 +111,7 @@ def test_another_checkpoint_is_refused_in_the_same_directory(tmp_path: Path) -> 
 def test_another_question_or_fit_is_refused_too(tmp_path: Path) -> None:
     run(tmp_path, Scripted(tmp_path / "m"))
     with pytest.raises(InputError, match="new directory"):
-        run(tmp_path, Scripted(tmp_path / "m"), Settings(question="What now?", confidence=False))
+        run(tmp_path, Scripted(tmp_path / "m"), Settings(question="What now?", engine="plain"))
 
 
 def test_plain_photos_are_run_and_shown_but_not_scored(tmp_path: Path) -> None:

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from pacenote.errors import InputError
 from pacenote.evaluate import advise as advising
 from pacenote.evaluate import paired, suite, tables
-from pacenote.evaluate.answers import Answer, ask
 from pacenote.evaluate.breakdown import Frame, score_rows
 from pacenote.evaluate.predictions import Prediction
 from pacenote.evaluate.run import Settings
 from tests.evaluate.scripted import Scripted, make_dataset, picture_of, truth_of
 
-QUICK = Settings(batch=4, latency_frames=2, confidence=False, resamples=50)
+QUICK = Settings(batch=4, latency_frames=2, engine="plain", resamples=50)
 
 
 @pytest.fixture
@@ -86,17 +85,13 @@ def test_numbers_and_intervals_read_as_a_person_expects() -> None:
 
 
 def test_advise_writes_what_was_agreed_and_passes_over_broken_pictures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def plain(*args: Any, **kwargs: Any) -> list[Answer]:
-        return ask(*args, **kwargs, confidence=False)
-
-    monkeypatch.setattr(advising, "ask", plain)
     for number in range(3):
         picture_of(number, (640, 480)).save(tmp_path / f"{number}.png")
     (tmp_path / "3.png").write_bytes(b"")
     model: Any = Scripted(tmp_path / "m")
-    told = list(advising.advise(model, sorted(tmp_path.glob("*.png")), batch=2))
+    told = list(advising.advise(model, sorted(tmp_path.glob("*.png")), batch=2, engine="plain"))
     assert model.batches == [2, 1]
     for number, advised in enumerate(told):
         row = json.loads(json.dumps(advised.to_dict()))
@@ -105,7 +100,7 @@ def test_advise_writes_what_was_agreed_and_passes_over_broken_pictures(
         assert row["image"].endswith(f"{number}.png")
     assert "3.png" in capsys.readouterr().err
     with pytest.raises(InputError, match="empty"):
-        list(advising.advise(model, [tmp_path / "3.png"]))
+        list(advising.advise(model, [tmp_path / "3.png"], engine="plain"))
 
 
 @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), min_size=4, max_size=24))

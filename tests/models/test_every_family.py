@@ -91,7 +91,7 @@ def test_saved_and_loaded_logits_are_equal(model: Any, tmp_path: Path) -> None:
 
 
 def test_answers_with_confidence(model: Any) -> None:
-    from pacenote.evaluate.answers import ask
+    from pacenote.engine.plain import ask
 
     answers = ask(model, pictures(), QUESTIONS, max_new_tokens=5)
     assert [a.text for a in answers] == model.generate(pictures(), QUESTIONS, 5)

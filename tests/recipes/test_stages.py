@@ -13,7 +13,7 @@ import yaml
 
 from pacenote.cli import main
 from pacenote.errors import InputError
-from pacenote.evaluate import answers, suite
+from pacenote.evaluate import suite
 from pacenote.recipes import load, run_recipe
 from pacenote.recipes.clips import cut
 from pacenote.recipes.show import show_training
@@ -21,7 +21,7 @@ from pacenote.recipes.stages import KINDS, Advise, Evaluate, Render, Train
 from pacenote.training.recipe import read_recipe
 from pacenote.work import Page, read_json, write_json
 from tests.drives.test_clip import make_clip
-from tests.evaluate.scripted import Scripted, make_dataset, picture_of, truth_of
+from tests.evaluate.scripted import Scripted, make_dataset, picture_of, script, truth_of
 
 
 class Liberal(Scripted):
@@ -42,17 +42,24 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     models = {"good": Scripted(tmp_path / "good"), "other": Liberal(tmp_path / "other")}
     monkeypatch.setattr(suite, "load_model", lambda name, device="auto": models[Path(name).name])
 
-    def scored(model: Any, images: Any, questions: Any, roles: Any, count: int, read_speeds: bool) -> list[Any]:
-        return [([text], [-0.1], None) for text in model.generate(images, questions, count)]
-
-    monkeypatch.setattr(answers, "_generate_scored", scored)
+    script(monkeypatch)
     return tmp_path
 
 
 def recipe(place: Path) -> Path:
     stages = {
-        "good": {"kind": "evaluate", "model": str(place / "good"), "data": str(place / "set"), "latency_frames": 2},
-        "other": {"kind": "evaluate", "model": str(place / "other"), "data": str(place / "set"), "latency_frames": 2},
+        "good": {
+            "kind": "evaluate",
+            "model": str(place / "good"),
+            "data": str(place / "set"),
+            "latency_frames": 2,
+        },
+        "other": {
+            "kind": "evaluate",
+            "model": str(place / "other"),
+            "data": str(place / "set"),
+            "latency_frames": 2,
+        },
         "table": {
             "kind": "table",
             "data": str(place / "set"),
@@ -61,11 +68,24 @@ def recipe(place: Path) -> Path:
             "paper": "2",
             "columns": {"good": ["${good.out}"], "both": ["${good.out}", "${other.out}"], "other": ["${other.out}"]},
         },
-        "photos": {"kind": "advise", "model": str(place / "good"), "images": str(place / "photos"), "limit": 4},
+        "photos": {
+            "kind": "advise",
+            "model": str(place / "good"),
+            "images": str(place / "photos"),
+            "limit": 4,
+        },
         "unlabelled": {"kind": "evaluate", "model": str(place / "good"), "data": str(place / "photos")},
-        "clip": {"kind": "watch", "model": str(place / "other"), "clip": str(place / "drive.mp4"), "seconds": 1},
+        "clip": {
+            "kind": "watch",
+            "model": str(place / "other"),
+            "clip": str(place / "drive.mp4"),
+            "seconds": 1,
+        },
         "report": {"kind": "report", "title": "Both models", "text": "side by side"},
     }
+    for stage in stages.values():
+        if stage["kind"] in ("evaluate", "advise", "watch"):
+            stage["engine"] = "plain"  # a scripted model has no layers to drive
     path = place / "r.yaml"
     path.write_text(yaml.safe_dump({"name": "both", "stages": stages}, sort_keys=False))
     return path

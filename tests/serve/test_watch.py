@@ -12,8 +12,8 @@ from PIL import Image, ImageChops
 
 from pacenote.advisory import CROSSROADS, OBSTACLES, Advisory, Light
 from pacenote.drives.speed_log import SpeedLog
+from pacenote.engine.answer import Answer
 from pacenote.errors import InputError
-from pacenote.evaluate.answers import Answer
 from pacenote.serve.icons import LAMPS, roundel, sign, signal_head
 from pacenote.serve.panel import HEIGHT, WIDTH, Shown, panel
 from pacenote.serve.watch import WatchSettings, draw_watch, picture_size

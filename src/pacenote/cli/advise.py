@@ -10,6 +10,7 @@ EPILOG = """examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from pacenote.engine import ENGINE, ENGINES
     from pacenote.models.frames import FITS
     from pacenote.models.readout import RULES, SPEED
 
@@ -25,6 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fit", default="auto", choices=FITS, help="how pictures are brought to the model's shape (auto)"
     )
     parser.add_argument("--speed", default=SPEED, choices=RULES, help=f"how the speed is decided ({SPEED})")
+    parser.add_argument(
+        "--engine", default=ENGINE, choices=ENGINES,
+        help=f"exact: forced form, greedy decisions; parallel: slots beside each other; plain: free text ({ENGINE})",
+    )  # fmt: skip
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
 
 
@@ -46,7 +51,13 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(stack.enter_context(atomic(args.json)).open("w")) if args.json else None
         for advised in advise(
-            model, images, question=args.question or QUESTION, fit=args.fit, speed=args.speed, batch=args.batch
+            model,
+            images,
+            question=args.question or QUESTION,
+            fit=args.fit,
+            speed=args.speed,
+            engine=args.engine,
+            batch=args.batch,
         ):
             print(f"{advised.image}\n  {advised.answer.text or '(no answer)'}")
             if file:

@@ -15,6 +15,7 @@ EPILOG = """examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from pacenote.engine import ENGINE, ENGINES
     from pacenote.models.frames import FITS
     from pacenote.models.readout import RULES, SPEED
 
@@ -39,6 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="bootstrap resamples (1000)")
     parser.add_argument("--speed", default=SPEED, choices=RULES, help=f"how the speed is decided ({SPEED})")
+    parser.add_argument(
+        "--engine", default=ENGINE, choices=ENGINES,
+        help=f"exact: forced form, greedy decisions; parallel: slots beside each other; plain: free text ({ENGINE})",
+    )  # fmt: skip
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
 
@@ -53,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         if value is not None and value < 1:
             raise InputError(f"--{name} {value}: give at least 1")
     settings = Settings(
-        fit=args.fit, speed=args.speed, question=args.question, batch=args.batch,
+        fit=args.fit, speed=args.speed, engine=args.engine, question=args.question, batch=args.batch,
         latency_frames=max(args.latency_frames, 0), limit=args.limit, seed=args.seed, resamples=max(args.resamples, 0),
     )  # fmt: skip
     table, page = evaluate_several(

@@ -13,6 +13,7 @@ EPILOG = """example:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from pacenote.engine import ENGINE, ENGINES
     from pacenote.models.frames import FITS
     from pacenote.models.readout import RULES, SPEED
 
@@ -41,6 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fit", default="auto", choices=FITS, help="how pictures are brought to the model's shape (auto)"
     )
     parser.add_argument("--speed", default=SPEED, choices=RULES, help=f"how the speed is decided ({SPEED})")
+    parser.add_argument(
+        "--engine", default=ENGINE, choices=ENGINES,
+        help=f"exact: forced form, greedy decisions; parallel: slots beside each other; plain: free text ({ENGINE})",
+    )  # fmt: skip
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
 
 
@@ -59,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     read_clip(args.clip)  # a bad clip or log is refused before a large model is loaded
     log = read_speed_log(args.speed_log) if args.speed_log else None
     settings = WatchSettings(
-        every=args.every, hold=args.hold, fit=args.fit, speed=args.speed, question=args.question or QUESTION,
+        every=args.every, hold=args.hold, fit=args.fit, speed=args.speed, engine=args.engine,
+        question=args.question or QUESTION,
         log_offset_s=args.log_offset, crop=not args.no_crop, confidence=args.confidence,
     )  # fmt: skip
     done = watch(load_model(args.model, args.device), args.clip, args.out, settings, log=log, json=args.json)

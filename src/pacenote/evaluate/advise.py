@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pacenote.engine import ENGINE, Answer, asker
 from pacenote.errors import InputError
-from pacenote.evaluate.answers import Answer, ask
 from pacenote.evaluate.source import QUESTION
 from pacenote.models.frames import Fit, fit_frame, frame_size, open_image
 from pacenote.models.readout import SPEED
@@ -42,17 +42,19 @@ def advise(
     fit: Fit = "auto",
     batch: int = 1,
     speed: str = SPEED,
+    engine: str = ENGINE,
 ) -> Iterator[Advised]:
     """Answer for each readable picture, in order. `ms` is the time of the call, divided by the pictures in it.
 
     A picture that cannot be read is named on stderr and passed over; InputError when none of them can.
     """
     size = frame_size(model)
+    ask = asker(model, engine, speed)
     waiting: list[tuple[Path, Any]] = []
     told, refused = 0, None
 
     def run() -> Iterator[Advised]:
-        answers = ask(model, [[image] for _, image in waiting], [question] * len(waiting), speed=speed)
+        answers = ask([[image] for _, image in waiting], [question] * len(waiting))
         for (path, _), answer in zip(waiting, answers, strict=True):
             yield Advised(path, answer)
         waiting.clear()

@@ -16,7 +16,7 @@ class Prediction:
     """What a model said about one frame.
 
     `key` names image, question and fit, so that a frame is run again when any of them changed. `confidence` is per slot
-    (see `evaluate.answers`), None where it was not asked for. `ms` is the time of the whole call divided by `batch`;
+    (see `engine.plain`), None where it was not asked for. `ms` is the time of the whole call divided by `batch`;
     only predictions of batch 1 after the warm-up count as latency.
     """
 

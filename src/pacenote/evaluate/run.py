@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pacenote.advisory import Truth
 from pacenote.data.sample import Sample
+from pacenote.engine import ENGINE, asker
 from pacenote.errors import InputError
 from pacenote.evaluate import breakdown, memory
-from pacenote.evaluate.answers import ask
 from pacenote.evaluate.breakdown import Frame, Row
 from pacenote.evaluate.predictions import Prediction, PredictionFile
 from pacenote.evaluate.source import Source
@@ -34,12 +34,11 @@ class Settings:
 
     fit: Fit = "auto"
     question: str | None = None  # in place of each sample's own
-    max_new_tokens: int = 96
     batch: int = 8
     latency_frames: int = 50
     limit: int | None = None  # only so many frames, spread over the set
-    confidence: bool = True
     speed: str = SPEED  # rule of `models.readout`
+    engine: str = ENGINE  # see `pacenote.engine`
     seed: int = 0
     resamples: int = 1000
 
@@ -88,7 +87,7 @@ def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Set
     identity = model_digest(model)
     key = {
         "model": identity, "source": source.digest, "question": settings.question, "fit": settings.fit,
-        "max_new_tokens": settings.max_new_tokens, "speed": settings.speed,
+        "speed": settings.speed, "engine": settings.engine,
     }  # fmt: skip
     run = RunDirectory.open(out, "evaluate", key, seed=None)
     store = PredictionFile(run.path)
@@ -117,6 +116,7 @@ def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Set
         "settings": {
             "fit": settings.fit,
             "speed_rule": settings.speed,
+            "engine": settings.engine,
             "batch": settings.batch,
             "seed": settings.seed,
             "resamples": settings.resamples,
@@ -142,6 +142,7 @@ def score_all(rows: Sequence[Row], seed: int, resamples: int) -> dict[str, Any]:
 def _predict(model: "Model", source: Source, store: PredictionFile, settings: Settings) -> tuple[list[Row], int]:
     """Rows in the order of the source, and how many samples had a picture that cannot be read."""
     size, limit = frame_size(model), pixel_limit(model)
+    ask = asker(model, settings.engine, settings.speed)
     rows: list[Row] = []
     waiting: list[tuple[Frame, list[Image.Image], str, tuple[str, ...]]] = []
     timed = sum(1 for p in store.found.values() if p.batch == 1)
@@ -157,25 +158,9 @@ def _predict(model: "Model", source: Source, store: PredictionFile, settings: Se
         roles = [item[3] for item in waiting]
         if batch == 1 and not warm:
             for _ in range(WARMUP):
-                ask(
-                    model,
-                    images,
-                    questions,
-                    roles=roles,
-                    max_new_tokens=8,
-                    confidence=settings.confidence,
-                    speed=settings.speed,
-                )
+                ask(images, questions, roles)
             warm = True
-        answers = ask(
-            model,
-            images,
-            questions,
-            roles=roles,
-            max_new_tokens=settings.max_new_tokens,
-            confidence=settings.confidence,
-            speed=settings.speed,
-        )
+        answers = ask(images, questions, roles)
         told = [
             Prediction(item[0].key, item[0].id, a.text, a.advisory, a.confidence, a.ms, batch)
             for item, a in zip(waiting, answers, strict=True)

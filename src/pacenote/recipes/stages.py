@@ -24,6 +24,9 @@ class Context:
     ray: str | None = None
 
 
+EngineName = Literal["exact", "parallel", "plain"]  # see `pacenote.engine`
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage(ABC):
     """Settings of one stage. `when`: null, false or "" leaves it out. `optional`: a failure is noted in the report and
@@ -182,6 +185,7 @@ class Evaluate(Stage):
     batch: int = 8
     latency_frames: int = 30
     question: str | None = None
+    engine: EngineName = "exact"
     device: str = "auto"
 
     def run(self, out: Path, context: Context) -> None:
@@ -190,7 +194,7 @@ class Evaluate(Stage):
 
         settings = Settings(
             question=self.question, batch=self.batch, latency_frames=self.latency_frames, limit=self.limit,
-            seed=context.seed,
+            engine=self.engine, seed=context.seed,
         )  # fmt: skip
         evaluate_several(self.model, self.data, out, settings, split=self.split, device=self.device)
 
@@ -266,6 +270,7 @@ class Advise(Stage):
     images: str
     limit: int | None = None
     question: str | None = None
+    engine: EngineName = "exact"
     device: str = "auto"
 
     def run(self, out: Path, context: Context) -> None:
@@ -280,7 +285,8 @@ class Advise(Stage):
         images = find_images([Path(self.images)])
         if self.limit is not None and len(images) > self.limit:
             images = [images[i * len(images) // self.limit] for i in range(self.limit)]
-        answers = advise(load_model(self.model, self.device), images, question=self.question or QUESTION)
+        model, question = load_model(self.model, self.device), self.question or QUESTION
+        answers = advise(model, images, question=question, engine=self.engine)
         lines = [json.dumps(told.to_dict(), ensure_ascii=False) for told in progress(answers, "photos", len(images))]
         write_text(out / "advisories.jsonl", "".join(line + "\n" for line in lines))
 
@@ -301,6 +307,7 @@ class Watch(Stage):
     seconds: float | None = None
     every: int | None = None  # frames; None: about four answers a second
     question: str | None = None
+    engine: EngineName = "exact"
     device: str = "auto"
 
     def run(self, out: Path, context: Context) -> None:
@@ -312,7 +319,7 @@ class Watch(Stage):
 
         clip = Path(self.clip) if self.seconds is None else cut(Path(self.clip), self.seconds, out / "clip.mp4")
         log = read_speed_log(Path(self.speed_log)) if self.speed_log else None
-        settings = WatchSettings(every=self.every, question=self.question or QUESTION)
+        settings = WatchSettings(every=self.every, question=self.question or QUESTION, engine=self.engine)
         watch(
             load_model(self.model, self.device), clip, out / "overlay.mp4", settings,
             log=log, json=out / "answers.jsonl",

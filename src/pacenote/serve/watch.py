@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pacenote.advisory import Advisory
 from pacenote.drives.clip import Clip, ClipFrame, read_clip, read_frames
 from pacenote.drives.speed_log import SpeedLog
+from pacenote.engine import ENGINE, Answer, asker
 from pacenote.errors import InputError, PacenoteError
-from pacenote.evaluate.answers import Answer, ask
 from pacenote.evaluate.source import QUESTION
 from pacenote.models.frames import Fit, fit_frame, frame_size
 from pacenote.models.readout import SPEED
@@ -47,6 +47,7 @@ class WatchSettings:
     crop: bool = True
     confidence: bool = False
     speed: str = SPEED  # rule of `models.readout`
+    engine: str = ENGINE  # see `pacenote.engine`
 
 
 def watch(
@@ -65,10 +66,11 @@ def watch(
     Raises InputError for a clip that cannot be read.
     """
     size = frame_size(model)
+    ask = asker(model, settings.engine, settings.speed)
 
     def say(image: "Image.Image") -> Answer:
         shown = fit_frame(image, size, settings.fit) if size else image
-        return ask(model, [[shown]], [settings.question], speed=settings.speed)[0]
+        return ask([[shown]], [settings.question])[0]
 
     return draw_watch(say, clip, out, settings, log=log, json=json)
 

@@ -45,7 +45,7 @@ def dev_judge(model: Model, samples: Sequence[Sample], checks: int, patience: in
 def average(model: Model, samples: Sequence[Sample], batch: int = 8) -> float:
     """The Average (metrics.score) of the model's answers to the samples' own questions; 0 where nothing is known."""
     from pacenote.advisory import Truth
-    from pacenote.evaluate.answers import ask
+    from pacenote.engine.plain import ask
     from pacenote.metrics import score
     from pacenote.training.teachers import fitted_images
 

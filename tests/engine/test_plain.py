@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacenote.advisory import SLOTS, Advisory, Light
-from pacenote.evaluate.answers import ask, slot_confidence, slot_spans, token_pieces
+from pacenote.engine.plain import ask, slot_confidence, slot_spans, token_pieces
 
 TEXT = (
     "Recommended speed: 20 km/h. Traffic light: red for straight, stop and wait; green for left. "
@@ -74,7 +74,7 @@ def test_scored_and_plain_answers_agree_and_probabilities_are_the_models_own(tin
     import torch
     from PIL import Image
 
-    from pacenote.evaluate import answers
+    from pacenote.engine import plain as answers
 
     images = [[Image.new("RGB", (112, 84), "red")], [Image.new("RGB", (140, 84), "green")]]
     questions = ["Advise the driver.", "What is the colour of the light ahead of this car?"]
@@ -105,7 +105,7 @@ def test_nothing_asked_nothing_answered(tiny: Any) -> None:
 
 def test_the_speed_follows_the_rule_and_the_text_follows_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A canonical answer's speed is taken from the distribution; other answers stay as written."""
-    from pacenote.evaluate import answers as room
+    from pacenote.engine import plain as room
     from tests.models.test_families import picture
     from tests.models.tiny import tiny_model
 

@@ -1,15 +1,16 @@
-"""Answers of a model with a confidence for each slot."""
+"""Answers that a model writes freely, token by token, with a confidence for each slot: for stock checkpoints, which
+were never trained on canonical text."""
 
 import functools
 import math
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pacenote.advisory import SLOTS, Advisory, slot_text
 from pacenote.advisory.domain import SPEEDS
+from pacenote.engine.answer import Answer, with_speed
 from pacenote.models.readout import SPEED, read_out
 
 if TYPE_CHECKING:
@@ -28,27 +29,13 @@ _HEADING = re.compile(
     "|".join(rf"(?P<{slot}>\b{words}\b)\W{{0,4}}:\W{{0,4}}" for slot, words in _HEADINGS.items()), re.I
 )
 
-_NUMBER = re.compile(r"(speed: )\d+", re.I)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer. `confidence` per slot is a probability; None where the slot was not read or no heading named it.
-    `speeds`: the probability of each speed, where it was read out."""
-
-    text: str
-    advisory: Advisory
-    confidence: dict[str, float | None] | None
-    ms: float
-    speeds: dict[int, float] | None = None
-
 
 def ask(
     model: "Model",
     images: Sequence[Sequence["Image.Image"]],
     questions: Sequence[str],
-    *,
     roles: Sequence[Sequence[str]] = (),
+    *,
     max_new_tokens: int = 96,
     confidence: bool = True,
     speed: str = SPEED,
@@ -73,18 +60,8 @@ def ask(
         text = "".join(pieces).strip()
         advisory = Advisory.parse(text)
         answer = Answer(text, advisory, slot_confidence(pieces, logprobs, advisory), ms)
-        answers.append(answer if speeds is None else _with_speed(answer, speeds, speed))
+        answers.append(answer if speeds is None else with_speed(answer, speeds, speed))
     return answers
-
-
-def _with_speed(answer: Answer, speeds: dict[int, float], rule: str) -> Answer:
-    """`answer` with the speed that `rule` takes from the distribution `speeds`."""
-    from pacenote.models.readout import decide
-
-    chosen = decide(list(speeds), list(speeds.values()), rule)
-    text = _NUMBER.sub(rf"\g<1>{chosen}", answer.text, count=1)
-    confidence = {**(answer.confidence or {}), "speed": round(speeds.get(chosen, 0.0), 6)}
-    return Answer(text, replace(answer.advisory, speed_kmh=chosen), confidence, answer.ms, speeds)
 
 
 def _generate_scored(

@@ -1,0 +1,179 @@
+"""Advisories from pictures, several times faster than token by token.
+
+An advisory is a form: most of its tokens follow from the ones before. The engine computes the words before the picture
+once, forces what is certain, tries the likeliest ways on in one pass, and computes only the rows of the head that can
+be chosen. `mode` "exact" gives the answer of greedy decoding under the same grammar, token for token; "parallel" asks
+for every slot beside the others behind one picture, each as a question of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pacenote.advisory import SLOTS, Advisory, slot_text
+from pacenote.advisory.domain import SPEEDS
+from pacenote.engine.answer import Answer, with_speed
+from pacenote.engine.decoder import Decoder
+from pacenote.engine.draft import Prior, Strand
+from pacenote.engine.grammar import grammar, values
+from pacenote.engine.prefill import Prefill, Seen
+from pacenote.engine.write import Writer
+from pacenote.errors import InputError
+from pacenote.models.readout import SPEED
+from pacenote.prompts.slots import slot_question
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from pacenote.models import Model
+
+MODES = ("exact", "parallel")
+WIDTH = 24
+
+
+class Engine:
+    """A model that advises. `width`: how many tokens of possible ways on a pass may carry beside the certain ones;
+    `speed`: the rule of `models.readout`; `temperatures`: by slot, for the confidences.
+
+    `stages` sums milliseconds by stage over all calls. Raises InputError for a model whose tokenizer or layers cannot
+    be driven this way, and for an unknown mode.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        mode: str = "exact",
+        width: int = WIDTH,
+        speed: str = SPEED,
+        temperatures: Mapping[str, float] | None = None,
+    ) -> None:
+        if mode not in MODES:
+            raise InputError(f"unknown mode '{mode}' of the engine; choose {' or '.join(MODES)}")
+        self.model = model
+        self.mode = mode
+        self.speed = speed
+        parts = [SLOTS] if mode == "exact" else [(slot,) for slot in SLOTS]
+        self.priors = [Prior(grammar(model.tokenizer, part)) for part in parts]
+        decoder = Decoder(model.family.language(model.model))
+        self.prefill = Prefill(model, decoder)
+        self.writer = Writer(
+            decoder,
+            model.model.get_input_embeddings(),
+            model.model.get_output_embeddings(),
+            sorted({token for prior in self.priors for token in prior.grammar.tokens}),
+            width=width,
+            axes=3 if hasattr(model.model.model, "get_rope_index") else 1,
+            temperatures=dict.fromkeys(SLOTS, 1.0) | dict(temperatures or {}),
+        )
+        self.stages = dict.fromkeys(("preprocess", "vision", "prefill", "decode"), 0.0)
+
+    def ask(
+        self,
+        images: Sequence[Sequence[Image.Image]],
+        questions: Sequence[str],
+        roles: Sequence[Sequence[str]] = (),
+    ) -> list[Answer]:
+        """Answers to a batch, each question with its own images; `ms` is the time of the call divided by the batch.
+
+        Raises InputError for a question without a picture.
+        """
+        import torch
+
+        if not questions:
+            return []
+        if not all(images):
+            raise InputError("a question without a picture; the engine advises on pictures")
+        start = clock = time.perf_counter()
+
+        def took(stage: str) -> None:
+            nonlocal clock
+            if self.model.device.type == "cuda":
+                torch.cuda.synchronize()
+            now = time.perf_counter()
+            self.stages[stage] += (now - clock) * 1000
+            clock = now
+
+        with torch.inference_mode():
+            inputs = self.model.inputs(images, questions, roles)
+            took("preprocess")
+            visual = self.prefill.visual_tokens(inputs)
+            took("vision")
+            seen = self.prefill.read(inputs, visual)
+            took("prefill")
+            strands = self._strands(seen, images, questions, roles)
+            self.writer.run([s for row in strands for s in row], seen.cache, seen.mask)
+            took("decode")
+        ms = (time.perf_counter() - start) * 1000 / len(questions)
+        return [self._answer(row, ms) for row in strands]
+
+    def _strands(
+        self, seen: Seen, images: Sequence[Sequence[Any]], questions: Sequence[str], roles: Sequence[Sequence[str]]
+    ) -> list[list[Strand]]:
+        """The answers to be written, by row."""
+        rows = []
+        for row, (tail, position) in enumerate(zip(seen.tails, seen.following, strict=True)):
+            line = []
+            for prior in self.priors:
+                own = tail
+                if self.mode == "parallel":
+                    own_roles = roles[row] if roles else ()
+                    asked = slot_question(questions[row], prior.grammar.slot[0])
+                    own = self._tail(tail, len(images[row]), questions[row], asked, own_roles)
+                always = frozenset(
+                    node for node in prior.grammar.undecided if prior.grammar.slot[node] == "speed"
+                ) if self.speed != "greedy" else frozenset()  # fmt: skip
+                line.append(Strand(row, prior, list(own), position, always=always))
+            rows.append(line)
+        return rows
+
+    def _tail(self, tail: list[int], images: int, question: str, asked: str, roles: Sequence[str]) -> list[int]:
+        """The tokens behind the last picture, if `asked` stood in the place of `question`."""
+        texts = [self.model.prompt(images, one, roles) for one in (question, asked)]
+        mark = self.model.family.placeholders[0]
+        old, new = (
+            list(self.model.tokenizer(text[text.rindex(mark) + len(mark) :], add_special_tokens=False)["input_ids"])
+            for text in texts
+        )
+        if tail[len(tail) - len(old) :] != old:
+            raise InputError("this chat template cannot be asked for slots beside each other; use mode exact")
+        return tail[: len(tail) - len(old)] + new
+
+    def _answer(self, strands: Sequence[Strand], ms: float) -> Answer:
+        """The strands of a row, put together; the ways they took are learnt."""
+        pieces: list[str] = []
+        confidence: dict[str, float | None] = {}
+        for strand in strands:
+            strand.prior.learn(strand.nodes)
+            pieces.append(str(self.model.tokenizer.decode(strand.tokens)))
+            for slot in set(strand.grammar.slot):
+                confidence[slot] = round(math.exp(min(0.0, strand.logp.get(slot, 0.0))), 6)
+        text = " ".join(pieces)
+        answer = Answer(text, Advisory.parse(text), {slot: confidence[slot] for slot in SLOTS}, ms)
+        if self.speed == "greedy":
+            return answer
+        return with_speed(answer, speeds(strands[0], self.model.tokenizer), self.speed)
+
+
+def speeds(strand: Strand, tokenizer: Any) -> dict[int, float]:
+    """The probability of each speed, from a strand that wanted them all."""
+    own = strand.grammar
+    shares = {}
+    for kmh, ids in _speed_ids(tokenizer).items():
+        logp, node = 0.0, 0
+        for token in ids:
+            if len(own.children[node]) > 1:
+                logp += float(strand.options[node][list(own.children[node]).index(token)])
+            node = own.children[node][token]
+        shares[kmh] = math.exp(logp)
+    return shares
+
+
+@functools.lru_cache(maxsize=8)
+def _speed_ids(tokenizer: Any) -> dict[int, list[int]]:
+    texts = {one.speed_kmh: slot_text(one, "speed") for one in values("speed")}
+    return {kmh: list(tokenizer(texts[kmh], add_special_tokens=False)["input_ids"]) for kmh in SPEEDS}
