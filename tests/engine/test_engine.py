@@ -11,6 +11,8 @@ from pacenote.advisory import SLOTS, Advisory
 from pacenote.engine.decoder import ROOM, Cache, Decoder
 from pacenote.engine.engine import Engine
 from pacenote.engine.grammar import Grammar, grammar
+from pacenote.engine.prefill import Prefill
+from pacenote.engine.preprocess import Preprocess
 from pacenote.errors import InputError
 from pacenote.prompts.slots import slot_question
 from tests.models.test_families import picture
@@ -114,6 +116,18 @@ def test_a_temperature_changes_confidence_alone(model: Any) -> None:
     assert plain.confidence and hot.confidence
     assert hot.confidence["light"] < plain.confidence["light"]  # type: ignore[operator]
     assert hot.confidence["obstacles"] == plain.confidence["obstacles"]
+
+
+def test_the_inputs_are_those_of_the_processor(model: Any) -> None:
+    preprocess = Preprocess(model)
+    roles = [["frame"], ["frame", "crop"], ["frame"]]
+    for _ in range(2):  # the second time from what is kept
+        expected, own = model.inputs(pictures(), QUESTIONS, roles), preprocess(pictures(), QUESTIONS, roles)
+        for name in set(expected) - {"mm_token_type_ids"}:
+            torch.testing.assert_close(own[name], expected[name], rtol=0, atol=1e-5)
+        if "positions" in own:
+            found = Prefill(model, Decoder(model.family.language(model.model))).positions(expected)
+            assert torch.equal(found * expected["attention_mask"], own["positions"] * expected["attention_mask"])
 
 
 def test_the_decoder_is_the_language_model(model: Any) -> None:

@@ -21,6 +21,7 @@ from pacenote.engine.decoder import Decoder
 from pacenote.engine.draft import Prior, Strand
 from pacenote.engine.grammar import grammar, values
 from pacenote.engine.prefill import Prefill, Seen
+from pacenote.engine.preprocess import Preprocess
 from pacenote.engine.write import Writer
 from pacenote.errors import InputError
 from pacenote.models.readout import SPEED
@@ -60,6 +61,7 @@ class Engine:
         parts = [SLOTS] if mode == "exact" else [(slot,) for slot in SLOTS]
         self.priors = [Prior(grammar(model.tokenizer, part)) for part in parts]
         decoder = Decoder(model.family.language(model.model))
+        self.preprocess = Preprocess(model)
         self.prefill = Prefill(model, decoder)
         self.writer = Writer(
             decoder,
@@ -99,7 +101,7 @@ class Engine:
             clock = now
 
         with torch.inference_mode():
-            inputs = self.model.inputs(images, questions, roles)
+            inputs = self.preprocess(images, questions, roles)
             took("preprocess")
             visual = self.prefill.visual_tokens(inputs)
             took("vision")

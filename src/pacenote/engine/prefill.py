@@ -49,6 +49,8 @@ class Prefill:
 
     def positions(self, inputs: Mapping[str, Any]) -> Tensor:
         """(3, B, L) where a family counts in rows and columns of the picture, else (B, L)."""
+        if "positions" in inputs:
+            return inputs["positions"]
         mask = inputs["attention_mask"]
         index = getattr(self.model.model.model, "get_rope_index", None)
         if index is None:
