@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pacenote.advisory import CROSSROADS, LIGHT_STATES, OBSTACLES, SLOTS, Advisory, Light, kind_words, slot_text
 from pacenote.advisory.domain import SPEEDS
+from pacenote.prompts.slots import ADVISE as REQUEST
+from pacenote.prompts.slots import SLOT_QUESTIONS
 from pacenote.training.frames import Record, shown_limit
 
 if TYPE_CHECKING:
@@ -21,14 +23,14 @@ if TYPE_CHECKING:
 Piece = tuple[str, float]  # words of the answer and their weight in the loss
 
 ADVISE = (
-    "Advise the driver.", "Give the advisory for this frame.", "What should the driver know?",
+    REQUEST, "Give the advisory for this frame.", "What should the driver know?",
     "Read the road ahead: speed, light, obstacles, crossroad.", "Warn the driver.",
 )  # fmt: skip
 ASK_SLOT = {
-    "speed": ("What speed do you recommend?", "Recommended speed?", "How fast should the car go?"),
-    "light": ("What does the traffic light show?", "Traffic light?", "Which light is there for us?"),
-    "obstacles": ("Which obstacles are on the road?", "Obstacles?", "What is in the way?"),
-    "crossroad": ("Is an intersection or a pedestrian crossing ahead?", "Crossroad?", "Which crossroad is ahead?"),
+    "speed": (SLOT_QUESTIONS["speed"], "Recommended speed?", "How fast should the car go?"),
+    "light": (SLOT_QUESTIONS["light"], "Traffic light?", "Which light is there for us?"),
+    "obstacles": (SLOT_QUESTIONS["obstacles"], "Obstacles?", "What is in the way?"),
+    "crossroad": (SLOT_QUESTIONS["crossroad"], "Crossroad?", "Which crossroad is ahead?"),
 }  # fmt: skip
 ASK_LIGHT_IS = ("Is the traffic light {0}?", "Does our light show {0}?")
 ASK_IS_THERE = ("Is there {1} {0} ahead?", "Do you see {1} {0}?")
