@@ -87,10 +87,10 @@ def compare(model: Model, frames: list[tuple[Any, str]], device: str) -> dict[st
         ms["first"], _ = timed(device, generated, model, own, image, question, 1)
         ms["generate"], told = timed(device, generated, model, own, image, question, 96)
         for mode, engine in engines.items():
-            before = engine.stages["decode"]
-            ms[mode], answers = timed(device, engine.ask, [[image]], [question])
+            before = engine.meter.ms["decode"]
+            ms[mode], answers = timed(device, engine, [[image]], [question])
             if number >= 3:
-                stages[mode].append(engine.stages["decode"] - before)
+                stages[mode].append(engine.meter.ms["decode"] - before)
             if mode == "exact":
                 same += answers[0].text == told
         if number >= 3:  # the first calls warm caches up
@@ -106,7 +106,7 @@ def compare(model: Model, frames: list[tuple[Any, str]], device: str) -> dict[st
         own_decode = statistics.median(stages[mode])
         figures |= {
             f"{mode}_decode_ms": own_decode, f"decode_{mode}_speedup": decode / own_decode,
-            f"{mode}_speedup": middle["generate"] / middle[mode], f"{mode}_passes": engine.writer.passes / len(frames),
+            f"{mode}_speedup": middle["generate"] / middle[mode], f"{mode}_passes": engine.meter.passes / len(frames),
         }  # fmt: skip
     figures["amdahl_share"] = figures["exact_speedup"] / limit
     return figures

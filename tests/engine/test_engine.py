@@ -57,7 +57,7 @@ def constrained(model: Any, images: Any, question: str, own: Grammar) -> tuple[s
 
 def test_exact_is_greedy_decoding_under_the_grammar(model: Any) -> None:
     engine = Engine(model, speed="greedy")
-    answers = engine.ask(pictures(), QUESTIONS)
+    answers = engine(pictures(), QUESTIONS)
     own = grammar(model.tokenizer)
     for images, question, answer in zip(pictures(), QUESTIONS, answers, strict=True):
         text, logp = constrained(model, images, question, own)
@@ -70,22 +70,22 @@ def test_exact_is_greedy_decoding_under_the_grammar(model: Any) -> None:
 @pytest.mark.parametrize("mode", ["exact", "parallel"])
 def test_neither_width_nor_batch_nor_what_was_asked_before_matters(model: Any, mode: str) -> None:
     wide = Engine(model, mode=mode, width=60)
-    told = [a.text for a in wide.ask(pictures(), QUESTIONS)]
+    told = [a.text for a in wide(pictures(), QUESTIONS)]
     for width in (0, 7):
         engine = Engine(model, mode=mode, width=width)
         for _ in range(2):  # the second time with a prior and kept words
-            alone = [engine.ask([i], [q])[0].text for i, q in zip(pictures(), QUESTIONS, strict=True)]
+            alone = [engine([i], [q])[0].text for i, q in zip(pictures(), QUESTIONS, strict=True)]
             assert alone == told
-    passes = wide.writer.passes
+    passes = wide.meter.passes
     for _ in range(10):
-        wide.ask(pictures()[:1], QUESTIONS[:1])
-    before = wide.writer.passes
-    wide.ask(pictures()[:1], QUESTIONS[:1])
-    assert wide.writer.passes - before <= passes  # what it has often answered takes few passes
+        wide(pictures()[:1], QUESTIONS[:1])
+    before = wide.meter.passes
+    wide(pictures()[:1], QUESTIONS[:1])
+    assert wide.meter.passes - before <= passes  # what it has often answered takes few passes
 
 
 def test_parallel_asks_for_each_slot_alone(model: Any) -> None:
-    answers = Engine(model, mode="parallel", speed="greedy").ask(pictures(), QUESTIONS)
+    answers = Engine(model, mode="parallel", speed="greedy")(pictures(), QUESTIONS)
     for images, question, answer in zip(pictures(), QUESTIONS, answers, strict=True):
         sentences = [
             constrained(model, images, slot_question(question, slot), grammar(model.tokenizer, (slot,)))[0]
@@ -96,8 +96,8 @@ def test_parallel_asks_for_each_slot_alone(model: Any) -> None:
 
 def test_the_speed_is_read_from_all_speeds(model: Any) -> None:
     for mode in ("exact", "parallel"):
-        greedy = Engine(model, mode=mode, speed="greedy").ask(pictures(), QUESTIONS)
-        mean = Engine(model, mode=mode, speed="mean", width=0).ask(pictures(), QUESTIONS)
+        greedy = Engine(model, mode=mode, speed="greedy")(pictures(), QUESTIONS)
+        mean = Engine(model, mode=mode, speed="mean", width=0)(pictures(), QUESTIONS)
         for one, other in zip(greedy, mean, strict=True):
             assert other.speeds is not None
             assert sum(other.speeds.values()) == pytest.approx(1.0, abs=1e-6)
@@ -108,9 +108,24 @@ def test_the_speed_is_read_from_all_speeds(model: Any) -> None:
             assert [getattr(other.advisory, s) for s in SLOTS[1:]] == [getattr(one.advisory, s) for s in SLOTS[1:]]
 
 
+def test_the_meter_counts_what_was_done(model: Any) -> None:
+    engine = Engine(model, width=8)
+    assert engine.meter.stages(model) is None
+    for images, question in zip(pictures(), QUESTIONS, strict=True):
+        engine([images], [question])
+    told, meter = engine.meter.stages(model), engine.meter
+    assert told is not None
+    assert meter.calls == 3 <= meter.passes <= meter.drafted
+    found = [model.inputs([i], [q]) for i, q in zip(pictures(), QUESTIONS, strict=True)]
+    assert meter.prompt < sum(one["input_ids"].shape[1] for one in found) < meter.prompt + meter.drafted
+    assert set(told["ms"]) == {"preprocess", "vision", "prefill", "decode"}
+    assert all(told["floor_ms"][stage] > 0 for stage in ("vision", "prefill", "decode"))
+    assert meter.patches > 0
+
+
 def test_a_temperature_changes_confidence_alone(model: Any) -> None:
     plain, hot = (
-        Engine(model, speed="greedy", temperatures=t).ask(pictures()[:1], QUESTIONS[:1])[0] for t in ({}, {"light": 3})
+        Engine(model, speed="greedy", temperatures=t)(pictures()[:1], QUESTIONS[:1])[0] for t in ({}, {"light": 3})
     )
     assert plain.text == hot.text
     assert plain.confidence and hot.confidence
@@ -162,5 +177,5 @@ def test_what_cannot_be_driven_is_refused(model: Any) -> None:
     with pytest.raises(InputError, match="exact or parallel"):
         Engine(model, mode="fast")
     with pytest.raises(InputError, match="without a picture"):
-        Engine(model).ask([[]], ["Advise the driver."])
-    assert Engine(model).ask([], []) == []
+        Engine(model)([[]], ["Advise the driver."])
+    assert Engine(model)([], []) == []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ENGINES = ("exact", "parallel", "plain")
 ENGINE = "exact"
-Ask = Callable[..., list[Answer]]  # (images, questions, roles=()): see `Engine.ask`
+Ask = Callable[..., list[Answer]]  # (images, questions, roles=()): see `Engine`
 
 
 def asker(model: Model, engine: str = ENGINE, speed: str = SPEED) -> Ask:
@@ -32,7 +32,7 @@ def asker(model: Model, engine: str = ENGINE, speed: str = SPEED) -> Ask:
         return functools.partial(ask, model, speed=speed)
     from pacenote.engine.engine import Engine
 
-    return Engine(model, mode=engine, speed=speed).ask
+    return Engine(model, mode=engine, speed=speed)
 
 
 __all__ = ["ENGINE", "ENGINES", "Answer", "Ask", "asker"]

@@ -22,6 +22,7 @@ from pacenote.engine.draft import Prior, Strand
 from pacenote.engine.grammar import grammar, values
 from pacenote.engine.prefill import Prefill, Seen
 from pacenote.engine.preprocess import Preprocess
+from pacenote.engine.roofline import Meter
 from pacenote.engine.write import Writer
 from pacenote.errors import InputError
 from pacenote.models.readout import SPEED
@@ -40,7 +41,7 @@ class Engine:
     """A model that advises. `width`: how many tokens of possible ways on a pass may carry beside the certain ones;
     `speed`: the rule of `models.readout`; `temperatures`: by slot, for the confidences.
 
-    `stages` sums milliseconds by stage over all calls. Raises InputError for a model whose tokenizer or layers cannot
+    `meter` sums over all calls. Raises InputError for a model whose tokenizer or layers cannot
     be driven this way, and for an unknown mode.
     """
 
@@ -63,6 +64,7 @@ class Engine:
         decoder = Decoder(model.family.language(model.model))
         self.preprocess = Preprocess(model)
         self.prefill = Prefill(model, decoder)
+        self.meter = Meter()
         self.writer = Writer(
             decoder,
             model.model.get_input_embeddings(),
@@ -71,10 +73,10 @@ class Engine:
             width=width,
             axes=3 if hasattr(model.model.model, "get_rope_index") else 1,
             temperatures=dict.fromkeys(SLOTS, 1.0) | dict(temperatures or {}),
+            meter=self.meter,
         )
-        self.stages = dict.fromkeys(("preprocess", "vision", "prefill", "decode"), 0.0)
 
-    def ask(
+    def __call__(
         self,
         images: Sequence[Sequence[Image.Image]],
         questions: Sequence[str],
@@ -97,7 +99,7 @@ class Engine:
             if self.model.device.type == "cuda":
                 torch.cuda.synchronize()
             now = time.perf_counter()
-            self.stages[stage] += (now - clock) * 1000
+            self.meter.ms[stage] += (now - clock) * 1000
             clock = now
 
         with torch.inference_mode():
@@ -110,6 +112,9 @@ class Engine:
             strands = self._strands(seen, images, questions, roles)
             self.writer.run([s for row in strands for s in row], seen.cache, seen.mask)
             took("decode")
+        self.meter.calls += 1
+        self.meter.prompt += int(seen.mask.sum())
+        self.meter.patches += _patches(inputs, self.model.model.config.vision_config.patch_size)
         ms = (time.perf_counter() - start) * 1000 / len(questions)
         return [self._answer(row, ms) for row in strands]
 
@@ -159,6 +164,15 @@ class Engine:
         if self.speed == "greedy":
             return answer
         return with_speed(answer, speeds(strands[0], self.model.tokenizer), self.speed)
+
+
+def _patches(inputs: Mapping[str, Any], side: int | Sequence[int]) -> int:
+    """Patches of a batch that its vision tower sees."""
+    grids = inputs.get("image_grid_thw")
+    if grids is not None:
+        return int(grids.prod(-1).sum())
+    rows, columns = (side, side) if isinstance(side, int) else side
+    return int(inputs["pixel_values"][..., 0, :, :].numel()) // (rows * columns)
 
 
 def speeds(strand: Strand, tokenizer: Any) -> dict[int, float]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pacenote.engine.decoder import Cache, Decoder
 from pacenote.engine.draft import Draft, Strand, draft
+from pacenote.engine.roofline import Meter
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +29,7 @@ class Writer:
         width: int,
         axes: int,
         temperatures: Mapping[str, float],
+        meter: Meter,
     ) -> None:
         import torch
 
@@ -38,7 +40,7 @@ class Writer:
         self.weight = head.weight.detach()[rows].float()
         self.bias = None if getattr(head, "bias", None) is None else head.bias.detach()[rows].float()
         self.column = {token: index for index, token in enumerate(tokens)}
-        self.passes = 0
+        self.meter = meter
 
     def run(self, strands: Sequence[Strand], cache: Cache, mask: Tensor) -> None:
         """Write all strands to their ends. `mask` (B, cache.length): what of the cache every strand of a row sees."""
@@ -89,7 +91,8 @@ class Writer:
         places = torch.from_numpy(positions).to(device)
         if self.axes == 3:
             places = places.expand(3, -1, -1)
-        self.passes += 1
+        self.meter.passes += 1
+        self.meter.drafted += sum(len(drafts[id(s)].tokens) for line in lined for s in line)
         hidden = self.decoder.run(
             self.embed(torch.from_numpy(ids).to(device)), places, torch.from_numpy(seen).to(device), cache, None
         )

@@ -58,6 +58,10 @@ def _facts(figures: Mapping[str, Any]) -> str:
     if latency["n"]:
         p50, p99 = latency["p50"], latency["p99"]
         lines.append(f"One frame at batch 1: p50 {p50:.0f} ms, p99 {p99:.0f} ms (n={latency['n']}).")
+    if figures["stages"]:
+        parts = ", ".join(f"{stage} {ms:.1f}" for stage, ms in figures["stages"]["ms"].items())
+        share = figures["stages"]["floor_share"]
+        lines.append(f"Of them (mean ms): {parts}; behind the pixels {share:.0%} is the machine's floor.")
     if figures["skipped"]:
         lines.append(f"{figures['skipped']} pictures could not be read and were passed over.")
     if not figures["complete"]:

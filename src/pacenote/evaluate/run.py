@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pacenote.advisory import Truth
 from pacenote.data.sample import Sample
 from pacenote.engine import ENGINE, asker
+from pacenote.engine.engine import Engine
 from pacenote.errors import InputError
 from pacenote.evaluate import breakdown, memory
 from pacenote.evaluate.breakdown import Frame, Row
@@ -93,7 +94,7 @@ def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Set
     store = PredictionFile(run.path)
     device = str(model.device)
     memory.reset_peak(device)
-    rows, skipped = _predict(model, source, store, settings)
+    rows, skipped, stages = _predict(model, source, store, settings)
     peak = memory.peak_mib(device)
     timed = [p.ms for _, p in rows if p.batch == 1]
     figures = score_all(rows, settings.seed, settings.resamples) if any(_known(f.truth) for f, _ in rows) else {"n": 0}
@@ -103,6 +104,7 @@ def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Set
         "skipped": skipped + source.rejected,
         "fps": len(timed) / seconds if seconds else None,
         "latency_ms": {"p50": _percentile(timed, 50), "p99": _percentile(timed, 99), "n": len(timed)},
+        "stages": stages,
         "memory_mib": peak,
         "weights_mib": memory.weights_mib(model.model),
         "model": {
@@ -139,8 +141,11 @@ def score_all(rows: Sequence[Row], seed: int, resamples: int) -> dict[str, Any]:
     return figures
 
 
-def _predict(model: "Model", source: Source, store: PredictionFile, settings: Settings) -> tuple[list[Row], int]:
-    """Rows in the order of the source, and how many samples had a picture that cannot be read."""
+def _predict(
+    model: "Model", source: Source, store: PredictionFile, settings: Settings
+) -> tuple[list[Row], int, dict[str, Any] | None]:
+    """Rows in the order of the source, how many samples had a picture that cannot be read, and where the time of the
+    frames went that were asked one by one (`engine.roofline`), if any were now."""
     size, limit = frame_size(model), pixel_limit(model)
     ask = asker(model, settings.engine, settings.speed)
     rows: list[Row] = []
@@ -148,9 +153,10 @@ def _predict(model: "Model", source: Source, store: PredictionFile, settings: Se
     timed = sum(1 for p in store.found.values() if p.batch == 1)
     warm = False
     skipped = 0
+    stages: dict[str, Any] | None = None
 
     def run() -> None:
-        nonlocal timed, warm
+        nonlocal timed, warm, stages
         if not waiting:
             return
         batch = len(waiting)
@@ -160,6 +166,8 @@ def _predict(model: "Model", source: Source, store: PredictionFile, settings: Se
             for _ in range(WARMUP):
                 ask(images, questions, roles)
             warm = True
+            if isinstance(ask, Engine):
+                ask.meter.clear()
         answers = ask(images, questions, roles)
         told = [
             Prediction(item[0].key, item[0].id, a.text, a.advisory, a.confidence, a.ms, batch)
@@ -168,6 +176,8 @@ def _predict(model: "Model", source: Source, store: PredictionFile, settings: Se
         store.add(told)
         rows.extend((item[0], prediction) for item, prediction in zip(waiting, told, strict=True))
         timed += batch == 1
+        if isinstance(ask, Engine) and ask.meter.calls == timed:  # none yet in larger batches
+            stages = ask.meter.stages(model)
         waiting.clear()
 
     chosen = source.indices(settings.limit)
@@ -191,7 +201,7 @@ def _predict(model: "Model", source: Source, store: PredictionFile, settings: Se
     run()
     if not rows:
         raise InputError(f"{source.name}: no readable frame asks for an advisory; give rows of task 'advisory'")
-    return sorted(rows, key=lambda row: row[0].index), skipped
+    return sorted(rows, key=lambda row: row[0].index), skipped, stages
 
 
 def fitted(sample: Sample, size: tuple[int, int] | None, fit: Fit) -> "list[Image.Image]":
