@@ -1,5 +1,6 @@
 """A model over a Dataset or a folder of photos: predictions, figures, tables, plots and a page, resumable."""
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pacenote.advisory import Truth
 from pacenote.data.sample import Sample
 from pacenote.engine import ENGINE, asker
 from pacenote.engine.engine import Engine
+from pacenote.engine.roofline import Meter
 from pacenote.errors import InputError
 from pacenote.evaluate import breakdown, memory
 from pacenote.evaluate.breakdown import Frame, Row
@@ -94,7 +96,7 @@ def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Set
     store = PredictionFile(run.path)
     device = str(model.device)
     memory.reset_peak(device)
-    rows, skipped, stages = _predict(model, source, store, settings)
+    rows, skipped, meter = _predict(model, source, store, settings)
     peak = memory.peak_mib(device)
     timed = [p.ms for _, p in rows if p.batch == 1]
     figures = score_all(rows, settings.seed, settings.resamples) if any(_known(f.truth) for f, _ in rows) else {"n": 0}
@@ -104,7 +106,7 @@ def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Set
         "skipped": skipped + source.rejected,
         "fps": len(timed) / seconds if seconds else None,
         "latency_ms": {"p50": _percentile(timed, 50), "p99": _percentile(timed, 99), "n": len(timed)},
-        "stages": stages,
+        "stages": None if meter is None else meter.stages(model),  # its probe takes memory: after the peak is read
         "memory_mib": peak,
         "weights_mib": memory.weights_mib(model.model),
         "model": {
@@ -143,9 +145,9 @@ def score_all(rows: Sequence[Row], seed: int, resamples: int) -> dict[str, Any]:
 
 def _predict(
     model: "Model", source: Source, store: PredictionFile, settings: Settings
-) -> tuple[list[Row], int, dict[str, Any] | None]:
-    """Rows in the order of the source, how many samples had a picture that cannot be read, and where the time of the
-    frames went that were asked one by one (`engine.roofline`), if any were now."""
+) -> tuple[list[Row], int, Meter | None]:
+    """Rows in the order of the source, how many samples had a picture that cannot be read, and the meter of the
+    frames that were asked one by one, if all of them were now."""
     size, limit = frame_size(model), pixel_limit(model)
     ask = asker(model, settings.engine, settings.speed)
     rows: list[Row] = []
@@ -153,10 +155,10 @@ def _predict(
     timed = sum(1 for p in store.found.values() if p.batch == 1)
     warm = False
     skipped = 0
-    stages: dict[str, Any] | None = None
+    meter: Meter | None = None
 
     def run() -> None:
-        nonlocal timed, warm, stages
+        nonlocal timed, warm, meter
         if not waiting:
             return
         batch = len(waiting)
@@ -177,7 +179,7 @@ def _predict(
         rows.extend((item[0], prediction) for item, prediction in zip(waiting, told, strict=True))
         timed += batch == 1
         if isinstance(ask, Engine) and ask.meter.calls == timed:  # none yet in larger batches
-            stages = ask.meter.stages(model)
+            meter = copy.deepcopy(ask.meter)
         waiting.clear()
 
     chosen = source.indices(settings.limit)
@@ -201,7 +203,7 @@ def _predict(
     run()
     if not rows:
         raise InputError(f"{source.name}: no readable frame asks for an advisory; give rows of task 'advisory'")
-    return sorted(rows, key=lambda row: row[0].index), skipped, stages
+    return sorted(rows, key=lambda row: row[0].index), skipped, meter
 
 
 def fitted(sample: Sample, size: tuple[int, int] | None, fit: Fit) -> "list[Image.Image]":
