@@ -259,22 +259,28 @@ def load(
 
     `dtype`: a torch dtype or None for the checkpoint's own; without `weights` the model has shapes only (device "meta")
     and nothing but configuration, processor and tokenizer is read. `nf4`: the linear layers of the language part in 4
-    bits (bitsandbytes), for QLoRA; vision, projector and head stay as they are, small models break otherwise. Raises
-    InputError when it is missing or of no known family.
+    bits (bitsandbytes), for QLoRA; vision, projector and head stay as they are, small models break otherwise. A
+    checkpoint of packed int4 layers (`pacenote quantize`) keeps them packed. Raises InputError when it is missing, of no
+    known family or of an unknown quantization.
     """
     source = resolve(name_or_directory)
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
+    from pacenote.models import int4
     from pacenote.models.processor import load_processor
     from pacenote.models.vision import install
 
+    info = None
     try:
         config = AutoConfig.from_pretrained(source)
         family = family_of(config, source)
         if weights:
-            more = {"quantization_config": _nf4(config, family), "device_map": device} if nf4 else {}
+            more: dict[str, Any] = {"quantization_config": _nf4(config, family), "device_map": device} if nf4 else {}
+            if int4.takes(config, name_or_directory):
+                more |= {"config": config, "output_loading_info": True}
             model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype or "auto", **more)
+            model, info = model if "config" in more else (model, None)
         else:
             with torch.device("meta"):
                 model = AutoModelForImageTextToText.from_config(config, dtype=dtype or config.dtype or torch.bfloat16)
@@ -285,7 +291,11 @@ def load(
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{name_or_directory}: cannot be loaded ({reason}); check the path or hub id") from None
     install(model)
-    return Model(family, (model.to(device) if weights and not nf4 else model).eval(), processor, str(name_or_directory))
+    if weights and not nf4:
+        model = model.to(device)
+    if info is not None:
+        int4.finish(model, name_or_directory, info)
+    return Model(family, model.eval(), processor, str(name_or_directory))
 
 
 def _nf4(config: Any, family: Family) -> Any:
