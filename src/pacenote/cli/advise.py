@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--engine", default=ENGINE, choices=ENGINES,
         help=f"exact: forced form, greedy decisions; parallel: slots beside each other; plain: free text ({ENGINE})",
     )  # fmt: skip
+    parser.add_argument(
+        "--withhold", type=float, default=0.0, metavar="P", help="say nothing of a slot less confident than P (0)"
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
 
 
@@ -46,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.batch < 1:
         raise InputError(f"--batch {args.batch}: give at least 1")
+    if not 0 <= args.withhold < 1:
+        raise InputError(f"--withhold {args.withhold}: give a confidence from 0 to below 1")
     images = find_images([Path(name) for name in args.images])
     model = load_model(args.model, args.device)
     with contextlib.ExitStack() as stack:
@@ -58,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
             speed=args.speed,
             engine=args.engine,
             batch=args.batch,
+            least=args.withhold,
         ):
             print(f"{advised.image}\n  {advised.answer.text or '(no answer)'}")
             if file:

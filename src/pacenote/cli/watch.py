@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--engine", default=ENGINE, choices=ENGINES,
         help=f"exact: forced form, greedy decisions; parallel: slots beside each other; plain: free text ({ENGINE})",
     )  # fmt: skip
+    parser.add_argument(
+        "--withhold", type=float, default=0.0, metavar="P", help="show nothing of a slot less confident than P (0)"
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
 
 
@@ -64,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     read_clip(args.clip)  # a bad clip or log is refused before a large model is loaded
     log = read_speed_log(args.speed_log) if args.speed_log else None
     settings = WatchSettings(
-        every=args.every, hold=args.hold, fit=args.fit, speed=args.speed, engine=args.engine,
+        every=args.every, hold=args.hold, fit=args.fit, speed=args.speed, engine=args.engine, least=args.withhold,
         question=args.question or QUESTION,
         log_offset_s=args.log_offset, crop=not args.no_crop, confidence=args.confidence,
     )  # fmt: skip

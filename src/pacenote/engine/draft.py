@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pacenote.engine.grammar import Grammar
+from pacenote.engine.temperatures import Decision
 
 
 class Prior:
@@ -50,7 +51,7 @@ class Strand:
     node: int = 0
     tokens: list[int] = field(default_factory=list)  # of the answer so far
     nodes: list[int] = field(default_factory=list)
-    logp: dict[str, float] = field(default_factory=dict)  # log-probability of each slot's words
+    decisions: dict[str, list[Decision]] = field(default_factory=dict)  # by slot
     always: frozenset[int] = frozenset()  # nodes whose children's probabilities are wanted in any case
     options: dict[int, NDArray[np.float64]] = field(default_factory=dict)  # those: log-probabilities of the children
 

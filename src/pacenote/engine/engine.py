@@ -23,6 +23,8 @@ from pacenote.engine.grammar import grammar, values
 from pacenote.engine.prefill import Prefill, Seen
 from pacenote.engine.preprocess import Preprocess
 from pacenote.engine.roofline import Meter
+from pacenote.engine.temperatures import confidence as confident
+from pacenote.engine.temperatures import temperatures as temperatures_beside
 from pacenote.engine.write import Writer
 from pacenote.errors import InputError
 from pacenote.models.readout import SPEED
@@ -35,11 +37,13 @@ if TYPE_CHECKING:
 
 MODES = ("exact", "parallel")
 WIDTH = 24
+NONE: frozenset[int] = frozenset()
 
 
 class Engine:
     """A model that advises. `width`: how many tokens of possible ways on a pass may carry beside the certain ones;
-    `speed`: the rule of `models.readout`; `temperatures`: by slot, for the confidences.
+    `speed`: the rule of `models.readout`; `temperatures`: by slot, for the confidences, in
+    place of those beside the model.
 
     `meter` sums over all calls. Raises InputError for a model whose tokenizer or layers cannot
     be driven this way, and for an unknown mode.
@@ -65,6 +69,10 @@ class Engine:
         self.preprocess = Preprocess(model)
         self.prefill = Prefill(model, decoder)
         self.meter = Meter()
+        self.temperatures = temperatures_beside(model) | dict(temperatures or {})
+        self.written: list[list[Strand]] = []  # the strands of the last call, by row
+        spoken = self.priors[0].grammar
+        self.wanted = NONE if speed == "greedy" else frozenset(n for n in spoken.undecided if spoken.slot[n] == "speed")
         self.writer = Writer(
             decoder,
             model.model.get_input_embeddings(),
@@ -72,7 +80,6 @@ class Engine:
             sorted({token for prior in self.priors for token in prior.grammar.tokens}),
             width=width,
             axes=3 if hasattr(model.model.model, "get_rope_index") else 1,
-            temperatures=dict.fromkeys(SLOTS, 1.0) | dict(temperatures or {}),
             meter=self.meter,
         )
 
@@ -112,6 +119,7 @@ class Engine:
             strands = self._strands(seen, images, questions, roles)
             self.writer.run([s for row in strands for s in row], seen.cache, seen.mask)
             took("decode")
+        self.written = strands
         self.meter.calls += 1
         self.meter.prompt += int(seen.mask.sum())
         self.meter.patches += _patches(inputs, self.model.model.config.vision_config.patch_size)
@@ -131,9 +139,7 @@ class Engine:
                     own_roles = roles[row] if roles else ()
                     asked = slot_question(questions[row], prior.grammar.slot[0])
                     own = self._tail(tail, len(images[row]), questions[row], asked, own_roles)
-                always = frozenset(
-                    node for node in prior.grammar.undecided if prior.grammar.slot[node] == "speed"
-                ) if self.speed != "greedy" else frozenset()  # fmt: skip
+                always = self.wanted if prior is self.priors[0] else NONE
                 line.append(Strand(row, prior, list(own), position, always=always))
             rows.append(line)
         return rows
@@ -158,7 +164,7 @@ class Engine:
             strand.prior.learn(strand.nodes)
             pieces.append(str(self.model.tokenizer.decode(strand.tokens)))
             for slot in set(strand.grammar.slot):
-                confidence[slot] = round(math.exp(min(0.0, strand.logp.get(slot, 0.0))), 6)
+                confidence[slot] = round(confident(strand.decisions.get(slot, []), self.temperatures[slot]), 6)
         text = " ".join(pieces)
         answer = Answer(text, Advisory.parse(text), {slot: confidence[slot] for slot in SLOTS}, ms)
         if self.speed == "greedy":

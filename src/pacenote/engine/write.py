@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,14 +28,13 @@ class Writer:
         *,
         width: int,
         axes: int,
-        temperatures: Mapping[str, float],
         meter: Meter,
     ) -> None:
         import torch
 
         self.decoder = decoder
         self.embed = embed
-        self.width, self.axes, self.temperatures = width, axes, temperatures
+        self.width, self.axes = width, axes
         rows = torch.tensor(list(tokens), device=head.weight.device)
         self.weight = head.weight.detach()[rows].float()
         self.bias = None if getattr(head, "bias", None) is None else head.bias.detach()[rows].float()
@@ -135,15 +134,14 @@ class Writer:
         own[id(strand)] = seen
 
     def _options(self, strand: Strand, node: int, logits: Any) -> Any:
-        """Log-probabilities of a node's children, in their order, at the temperature of its slot."""
+        """Log-probabilities of a node's children, in their order."""
         children = strand.grammar.children[node]
-        own = logits[[self.column[token] for token in children]] / self.temperatures[strand.grammar.slot[node]]
+        own = logits[[self.column[token] for token in children]]
         own = own - own.max()
         return own - np.log(np.exp(own).sum())
 
     def _choose(self, strand: Strand, told: Any) -> int:
-        """The likeliest child of the strand's node; its probability counts for the node's slot."""
+        """The likeliest child of the strand's node."""
         best = int(told.argmax())
-        slot = strand.grammar.slot[strand.node]
-        strand.logp[slot] = strand.logp.get(slot, 0.0) + float(told[best])
+        strand.decisions.setdefault(strand.grammar.slot[strand.node], []).append((told, best))
         return list(strand.grammar.children[strand.node])[best]

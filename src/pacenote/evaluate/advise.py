@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pacenote.engine import ENGINE, Answer, asker
+from pacenote.engine.answer import withhold
 from pacenote.errors import InputError
 from pacenote.evaluate.source import QUESTION
 from pacenote.models.frames import Fit, fit_frame, frame_size, open_image
@@ -43,9 +44,11 @@ def advise(
     batch: int = 1,
     speed: str = SPEED,
     engine: str = ENGINE,
+    least: float = 0.0,
 ) -> Iterator[Advised]:
     """Answer for each readable picture, in order. `ms` is the time of the call, divided by the pictures in it.
 
+    Slots less confident than `least` are withheld.
     A picture that cannot be read is named on stderr and passed over; InputError when none of them can.
     """
     size = frame_size(model)
@@ -56,7 +59,7 @@ def advise(
     def run() -> Iterator[Advised]:
         answers = ask([[image] for _, image in waiting], [question] * len(waiting))
         for (path, _), answer in zip(waiting, answers, strict=True):
-            yield Advised(path, answer)
+            yield Advised(path, withhold(answer, least) if least > 0 else answer)
         waiting.clear()
 
     for path in images:

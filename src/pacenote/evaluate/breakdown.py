@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pacenote.advisory import Truth
+from pacenote.engine.answer import Answer
 from pacenote.evaluate.predictions import Prediction
 
 CONDITIONS = ("weather", "time", "road_class")
@@ -144,20 +145,24 @@ def calibration(rows: Sequence[Row], bins: int = 10) -> dict[str, dict[str, Any]
             right = slot_right(prediction, frame.truth, slot)
             if confidence is not None and right is not None:
                 points.append((confidence, right))
-        if not points:
-            continue
-        curve = []
-        for k in range(bins):
-            inside = [p for p in points if k / bins <= p[0] < (k + 1) / bins or (k == bins - 1 and p[0] == 1.0)]
-            if inside:
-                mean = sum(c for c, _ in inside) / len(inside)
-                curve.append((mean, sum(r for _, r in inside) / len(inside), len(inside)))
-        ece = sum(abs(mean - share) * n for mean, share, n in curve) / len(points)
-        found[slot] = {"ece": ece, "n": len(points), "curve": curve}
+        if points:
+            found[slot] = reliability(points, bins)
     return found
 
 
-def slot_right(prediction: Prediction, truth: Truth, slot: str) -> bool | None:
+def reliability(points: Sequence[tuple[float, bool]], bins: int = 10) -> dict[str, Any]:
+    """Expected calibration error of (confidence, right) pairs, and its curve [(mean confidence, share right, n)]."""
+    curve = []
+    for k in range(bins):
+        inside = [p for p in points if k / bins <= p[0] < (k + 1) / bins or (k == bins - 1 and p[0] >= 1.0)]
+        if inside:
+            mean = sum(c for c, _ in inside) / len(inside)
+            curve.append((mean, sum(r for _, r in inside) / len(inside), len(inside)))
+    ece = sum(abs(mean - share) * n for mean, share, n in curve) / len(points)
+    return {"ece": ece, "n": len(points), "curve": curve}
+
+
+def slot_right(prediction: Prediction | Answer, truth: Truth, slot: str) -> bool | None:
     """Whether a slot agrees with every known fact; None where nothing is known. An unreadable slot is wrong."""
     said = prediction.advisory
     if slot == "speed":

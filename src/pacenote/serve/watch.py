@@ -12,6 +12,7 @@ from pacenote.advisory import Advisory
 from pacenote.drives.clip import Clip, ClipFrame, read_clip, read_frames
 from pacenote.drives.speed_log import SpeedLog
 from pacenote.engine import ENGINE, Answer, asker
+from pacenote.engine.answer import withhold
 from pacenote.errors import InputError, PacenoteError
 from pacenote.evaluate.source import QUESTION
 from pacenote.models.frames import Fit, fit_frame, frame_size
@@ -48,6 +49,7 @@ class WatchSettings:
     confidence: bool = False
     speed: str = SPEED  # rule of `models.readout`
     engine: str = ENGINE  # see `pacenote.engine`
+    least: float = 0.0  # slots less confident are withheld
 
 
 def watch(
@@ -70,7 +72,8 @@ def watch(
 
     def say(image: "Image.Image") -> Answer:
         shown = fit_frame(image, size, settings.fit) if size else image
-        return ask([[shown]], [settings.question])[0]
+        answer = ask([[shown]], [settings.question])[0]
+        return withhold(answer, settings.least) if settings.least > 0 else answer
 
     return draw_watch(say, clip, out, settings, log=log, json=json)
 
