@@ -49,6 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--withhold", type=float, default=0.0, metavar="P", help="show nothing of a slot less confident than P (0)"
     )
+    parser.add_argument(
+        "--still", type=float, default=0.0, metavar="LEVELS",
+        help="a frame none of whose patches moved so far (of 255; say 3) keeps the last answer (0: ask about all)",
+    )  # fmt: skip
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
 
 
@@ -67,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
     read_clip(args.clip)  # a bad clip or log is refused before a large model is loaded
     log = read_speed_log(args.speed_log) if args.speed_log else None
     settings = WatchSettings(
-        every=args.every, hold=args.hold, fit=args.fit, speed=args.speed, engine=args.engine, least=args.withhold,
+        every=args.every, hold=args.hold, fit=args.fit, speed=args.speed, engine=args.engine,
+        least=args.withhold, still=args.still,
         question=args.question or QUESTION,
         log_offset_s=args.log_offset, crop=not args.no_crop, confidence=args.confidence,
     )  # fmt: skip

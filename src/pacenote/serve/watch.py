@@ -13,6 +13,7 @@ from pacenote.drives.clip import Clip, ClipFrame, read_clip, read_frames
 from pacenote.drives.speed_log import SpeedLog
 from pacenote.engine import ENGINE, Answer, asker
 from pacenote.engine.answer import withhold
+from pacenote.engine.reuse import Reuse
 from pacenote.errors import InputError, PacenoteError
 from pacenote.evaluate.source import QUESTION
 from pacenote.models.frames import Fit, fit_frame, frame_size
@@ -50,6 +51,7 @@ class WatchSettings:
     speed: str = SPEED  # rule of `models.readout`
     engine: str = ENGINE  # see `pacenote.engine`
     least: float = 0.0  # slots less confident are withheld
+    still: float = 0.0  # levels; a frame that changed less since the last question gets the last answer (0: all asked)
 
 
 def watch(
@@ -69,6 +71,8 @@ def watch(
     """
     size = frame_size(model)
     ask = asker(model, settings.engine, settings.speed)
+    if settings.still > 0:
+        ask = Reuse(ask, settings.still)
 
     def say(image: "Image.Image") -> Answer:
         shown = fit_frame(image, size, settings.fit) if size else image
