@@ -15,7 +15,8 @@ import yaml
 
 from pacenote.errors import InputError, PacenoteError
 from pacenote.recipes import load, run_recipe
-from pacenote.recipes.stages import KINDS, Context, Stage
+from pacenote.recipes.stage import Context, Stage
+from pacenote.recipes.stages import KINDS
 from pacenote.work import Page, read_json
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from pacenote.errors import InputError, PacenoteError
 from pacenote.training import dense, sft
@@ -22,8 +22,8 @@ from pacenote.training.loop import audit_gradients
 from pacenote.training.packs import Packer
 from pacenote.training.recipe import parse_recipe, read_recipe
 from pacenote.training.sft import SftOptions, parameter_groups
-from pacenote.training.targets import TARGETS
-from pacenote.training.tower import DenseTask, QwenEncoder, patches
+from pacenote.training.targets import TARGETS, UNKNOWN
+from pacenote.training.tower import DenseTask, QwenEncoder, cell_loss, fact_loss, patches, token_loss
 from tests.training.conftest import tiny
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -322,13 +322,70 @@ def test_a_tower_learns_a_teachers_tokens_without_labels(tokenizer: Any, drawn: 
     images = torch.from_numpy(
         np.stack([dense.item(bare, i, np.random.default_rng(i), PLAIN)["images"] for i in (0, 1)])
     )
-    fresh = dense.feature_loss(QwenEncoder(tiny(tokenizer, seed=2).model.model.visual), str(tmp_path / "teacher"))
+    wanted = task.teacher(images)
+    assert wanted.cells is None  # no heads lie beside this one
     with torch.no_grad():
-        far = fresh(QwenEncoder(tiny(tokenizer, seed=2).model.model.visual)(images), images)
-        near = task.feature(task.encoder(images), images)
+        torch.manual_seed(0)
+        first = QwenEncoder(tiny(tokenizer, seed=2).model.model.visual)
+        far = token_loss(torch.nn.Linear(first.width, task.teacher.encoder.width)(first(images)), wanted.tokens)
+        near = token_loss(task.project(task.encoder(images)), wanted.tokens)
     assert near < 0.7 * far
     with pytest.raises(InputError, match="no frame has a class map"):
         dense.pretrain(QwenEncoder(student.model.model.visual), bare, replace(options, teacher=""), tmp_path / "x")
+
+
+@pytest.mark.slow
+def test_what_no_label_tells_the_teachers_heads_do(tokenizer: Any, drawn: Any, tmp_path: Path) -> None:
+    """A student without a class map learns to see what the teacher sees: with its heads, and not without."""
+    teacher = tiny(tokenizer, seed=1)
+    labelled = DenseOptions(epochs=20, batch=6, lr=3e-3, view=(224, 168), compile=False)
+    learnt = dense.pretrain(
+        QwenEncoder(teacher.model.model.visual), drawn, labelled, tmp_path / "teacher-run", device="cpu"
+    )
+    teacher.save(tmp_path / "teacher")
+    save_file(dense.head_state(learnt), tmp_path / "teacher" / dense.HEADS)
+    bare = replace(drawn, has_map=np.zeros(len(drawn), bool))
+    options = replace(labelled, epochs=10, teacher=str(tmp_path / "teacher"))
+    images = torch.from_numpy(
+        np.stack([dense.item(drawn, i, np.random.default_rng(i), PLAIN)["images"] for i in (0, 1)])
+    )
+    far: dict[str, float] = {}
+    for name, place in (("with", "teacher"), ("without", "bare")):
+        if name == "without":
+            teacher.save(tmp_path / place)
+        encoder = QwenEncoder(tiny(tokenizer, seed=2).model.model.visual)
+        given = replace(options, teacher=str(tmp_path / place))
+        task = dense.pretrain(encoder, bare, given, tmp_path / name, device="cpu")
+        with torch.no_grad():
+            own, wanted = task.logits(images)[0], learnt.logits(images)[0]
+        far[name] = float((own.sigmoid() - wanted.sigmoid()).abs().mean())
+    assert far["with"] < 0.9 * far["without"]
+
+
+def test_a_soft_target_is_best_met_by_itself_and_hard_ones_are_as_ever() -> None:
+    generator = torch.Generator().manual_seed(0)
+    wanted = torch.randn(2, 5, 7, generator=generator)
+    positive, weight = torch.rand(7, generator=generator) * 9 + 1, torch.rand(7, generator=generator) + 0.5
+    unknown = torch.full((2, 5, 7), UNKNOWN, dtype=torch.int8)
+    logits = wanted.clone().requires_grad_()
+    cell_loss(logits, unknown, positive, weight, wanted.sigmoid()).backward()
+    assert logits.grad is not None
+    assert float(logits.grad.abs().max()) < 1e-6
+    hard = torch.randint(-1, 2, (2, 5, 7), generator=generator).to(torch.int8)
+    known = (hard != UNKNOWN).float() * weight
+    each = torch.nn.functional.binary_cross_entropy_with_logits(
+        wanted, (hard == 1).float(), pos_weight=positive, reduction="none"
+    )
+    torch.testing.assert_close(
+        cell_loss(wanted, hard, positive, weight), (each * known).sum() / known.sum() * 4.0, rtol=1e-5, atol=1e-6
+    )
+    facts = torch.tensor([[0, UNKNOWN], [2, 1]])
+    values = (torch.randn(2, 3, generator=generator), torch.randn(2, 2, generator=generator))
+    told = tuple(v.softmax(-1) for v in values)
+    own = fact_loss(values, facts, told)
+    first = torch.nn.functional.cross_entropy(values[0], facts[:, 0])
+    second = -(told[1][0] * values[1][0].log_softmax(-1)).sum() - values[1][1].log_softmax(-1)[1]
+    torch.testing.assert_close(own, (first + second / 2) / 2)
 
 
 @pytest.mark.slow

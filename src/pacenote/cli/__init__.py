@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "teach": ("pacenote.cli.teach", "store a teacher's soft labels for a student"),
     "train": ("pacenote.cli.train", "train a model on Datasets"),
     "merge": ("pacenote.cli.merge", "merge a LoRA adapter into its base model"),
+    "calibrate": ("pacenote.cli.calibrate", "make a model's confidences mean what they say"),
+    "quantize": ("pacenote.cli.quantize", "quantize a model, check what was saved and audit what flips"),
     "evaluate": ("pacenote.cli.evaluate", "score a model on a Dataset or a labelled folder"),
     "advise": ("pacenote.cli.advise", "advise on photos, one JSON line each"),
     "watch": ("pacenote.cli.watch", "advise along a clip and draw it into the video"),
@@ -36,6 +38,7 @@ EXTRAS = {
     "torch": "models", "transformers": "models", "tokenizers": "models", "safetensors": "models",
     "accelerate": "train", "peft": "train", "tensorboard": "train",
     "sumo": "render", "sumolib": "render", "ray": "ray",
+    "llmcompressor": "quantize", "compressed_tensors": "quantize",
 }  # fmt: skip
 
 

@@ -259,9 +259,9 @@ def load(
 
     `dtype`: a torch dtype or None for the checkpoint's own; without `weights` the model has shapes only (device "meta")
     and nothing but configuration, processor and tokenizer is read. `nf4`: the linear layers of the language part in 4
-    bits (bitsandbytes), for QLoRA; vision, projector and head stay as they are, small models break otherwise. A
-    checkpoint of packed int4 layers (`pacenote quantize`) keeps them packed. Raises InputError when it is missing, of no
-    known family or of an unknown quantization.
+    bits (bitsandbytes), for QLoRA; vision, projector and head stay as they are, small models break otherwise. The
+    packed int4 layers of a checkpoint that `pacenote quantize` made stay packed. Raises InputError when it is missing,
+    of no known family or of an unknown quantization.
     """
     source = resolve(name_or_directory)
     import torch
@@ -293,6 +293,7 @@ def load(
     install(model)
     if weights and not nf4:
         model = model.to(device)
+        int4.decompress(model, dtype)
     if info is not None:
         int4.finish(model, name_or_directory, info)
     return Model(family, model.eval(), processor, str(name_or_directory))

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from pacenote.errors import InputError
-from pacenote.recipes.stages import KINDS, Stage
+from pacenote.recipes.stage import Stage
+from pacenote.recipes.stages import KINDS
 from pacenote.work.settings import build, check_keys, fill, given_inputs, read_yaml, references, unknown
 
 LIBRARY = Path(__file__).parent / "library"

@@ -15,7 +15,8 @@ from typing import Any
 
 from pacenote.errors import InputError, PacenoteError
 from pacenote.recipes.recipe import Recipe
-from pacenote.recipes.stages import Context, Report, Stage
+from pacenote.recipes.stage import Context, Stage
+from pacenote.recipes.stages import Report
 from pacenote.work import digest, prepare_out, read_json, say, versions, write_json, write_text
 from pacenote.work.files import locked, remove
 from pacenote.work.rundir import RUN_FILE, machine

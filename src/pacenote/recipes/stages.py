@@ -3,63 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pacenote.errors import InputError
+from pacenote.recipes.stage import Context, Stage, content, is_there
 
 if TYPE_CHECKING:
     from pacenote.work import Page
 
 
-@dataclass(frozen=True)
-class Context:
-    """What a stage is told besides its settings: the seed of the run, the run's directory, processes, a Ray address."""
-
-    seed: int
-    run: Path
-    workers: int = 1
-    ray: str | None = None
-
-
 EngineName = Literal["exact", "parallel", "plain"]  # see `pacenote.engine`
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage(ABC):
-    """Settings of one stage. `when`: null, false or "" leaves it out. `optional`: a failure is noted in the report and
-    the run goes on. Fields named in `READS` are files, models or Datasets: their content decides whether to run again.
-    """
-
-    READS: ClassVar[tuple[str, ...]] = ()
-    ALWAYS: ClassVar[bool] = False  # run each time: cheap, and reads what other stages left
-    optional: bool = False
-    when: Any = True
-
-    @abstractmethod
-    def run(self, out: Path, context: Context) -> None:
-        """Fill the directory `out`; resume what is already there."""
-
-    def show(self, page: Page, out: Path) -> None:  # noqa: B027 - a stage may have nothing to show
-        """Add what `out` holds to the report, under a heading that is already there."""
-
-    def sources(self) -> dict[str, str]:
-        """Digests of what the stage reads; they decide, with its settings, whether to run it again."""
-        read: dict[str, str] = {}
-        for name in self.READS:
-            value = getattr(self, name)
-            if isinstance(value, tuple):
-                read |= {f"{name}.{number}": content(item) for number, item in enumerate(value)}
-            elif value is not None:
-                read[name] = content(value)
-        return read
-
-    def settings(self) -> dict[str, Any]:
-        """The fields that shape the result: not `optional` and `when`, nor the names of what is read by content."""
-        held = dataclasses.asdict(self)
-        return {key: value for key, value in held.items() if key not in ("optional", "when", *self.READS)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +126,63 @@ class Teach(Stage):
             f"{held['rows']} answers, {held['tokens']} tokens, {held['bytes'] / max(1, held['tokens']):.0f} bytes each;"
             f" {held['written']} written by the teacher, {sum(held['refused'].values())} refused."
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantize(Stage):
+    """Quantize `model` as `pacenote quantize` does; the checkpoint is `${NAME.out}/model`. `data`: Datasets with splits
+    train and dev; `audit`: Datasets of which `audit_split` is put to both models. The run fails where the upper bound
+    of red that became green is above `max_red_green`; the checkpoint is then `model.rejected`.
+    """
+
+    READS = ("model", "data", "audit")
+    model: str
+    data: tuple[str, ...]
+    scheme: str = "W4A16"
+    methods: tuple[str, ...] = ("rtn", "awq", "gptq")
+    rows: int = 128
+    dev_rows: int = 256
+    group: int = 128
+    balance: str = "decisions"
+    sensitivity: int = 0
+    audit: tuple[str, ...] = ()
+    audit_split: Literal["train", "dev", "test"] = "test"
+    audit_limit: int | None = None
+    max_red_green: float = 0.005
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        from pacenote.quantize.audited import AuditOptions
+
+        self._options(0)  # a wrong word is said when the recipe is read
+        AuditOptions(self.audit, self.audit_split, self.audit_limit, self.max_red_green)
+
+    def _options(self, seed: int) -> Any:
+        from pacenote.quantize.settings import QuantizeOptions
+
+        return QuantizeOptions(
+            scheme=self.scheme, methods=self.methods, rows=self.rows, dev_rows=self.dev_rows, group=self.group,
+            balance=self.balance, sensitivity=self.sensitivity, seed=seed, device=self.device,
+        )  # fmt: skip
+
+    def run(self, out: Path, context: Context) -> None:
+        from pacenote.quantize.audited import AuditOptions, quantize_audited
+        from pacenote.work import write_json
+        from pacenote.work.files import remove
+
+        for left in (out / "model", out / "model.rejected"):  # of an attempt that failed
+            remove(left)
+        audit = AuditOptions(self.audit, self.audit_split, self.audit_limit, self.max_red_green)
+        figures = quantize_audited(self.model, self.data, out / "model", self._options(context.seed), audit)
+        write_json(out / "figures.json", figures)
+
+    def show(self, page: Page, out: Path) -> None:
+        from pacenote.quantize.audited import tables
+        from pacenote.work import read_json
+
+        for words, columns, rows in tables(read_json(out / "figures.json")):
+            page.paragraph(words)
+            page.table(columns, rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -349,33 +361,10 @@ KINDS: dict[str, type[Stage]] = {
     "render": Render,
     "teach": Teach,
     "train": Train,
+    "quantize": Quantize,
     "evaluate": Evaluate,
     "table": Table,
     "advise": Advise,
     "watch": Watch,
     "report": Report,
 }
-
-
-def _places(name: str) -> tuple[Path, Path]:
-    """Where a name may lie: as a path, or among what is shipped."""
-    from pacenote.models.shipped import ROOT
-
-    return Path(name).expanduser(), ROOT / name
-
-
-def is_there(name: str) -> bool:
-    """Whether a word names something whose content counts."""
-    return bool(name) and any(path.exists() for path in _places(name))
-
-
-def content(name: str) -> str:
-    """Digest of what a READS field names: a file, a directory, a shipped name; a hub id stands for itself."""
-    from pacenote.work import digest, digest_tree
-
-    for path in _places(name):
-        if path.exists():
-            return digest_tree(path)
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        return digest(name)
-    raise InputError(f"{name}: no such file or directory, shipped name or hub id")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+HEADS = "heads.safetensors"  # the dense heads of a training, beside its stages and beside the weights
+
+
 @dataclass(frozen=True)
 class DenseOptions:
     """Options of a `dense` stage."""
@@ -34,7 +37,7 @@ class DenseOptions:
     warmup: float = 0.1  # share of the steps
     facts_weight: float = 0.3
     patches: bool = True  # also name the classes patch by patch
-    teacher: str = ""  # a model whose visual tokens are to be matched, on labelled and unlabelled frames
+    teacher: str = ""  # a model whose tokens are to be matched; of what no label tells, its heads do
     teacher_weight: float = 1.0
     view: tuple[int, int] = SEEN  # width, height of what a step sees: a part of the frame costs less
     shares: tuple[float, ...] = ()  # of each Dataset, in their order; () = one heap
@@ -135,14 +138,14 @@ def pretrain(
     }
     torch.manual_seed(options.seed)
     weight = torch.from_numpy(class_weights())
-    feature = feature_loss(encoder, options.teacher) if options.teacher else None
+    teacher = dense_teacher(encoder, options.teacher) if options.teacher else None
     task = DenseTask(
         encoder,
         positive["cells"],
         weight,
         options.facts_weight,
         positive.get("patches"),
-        feature,
+        teacher,
         options.teacher_weight,
     )
     if heads is not None:
@@ -160,12 +163,14 @@ def pretrain(
     return task
 
 
-def feature_loss(encoder: Any, teacher: str) -> Any:
-    """The loss against the visual tokens of the model `teacher`. InputError where its cells are of another size."""
+def dense_teacher(encoder: Any, teacher: str) -> Any:
+    """The tower of the model `teacher`, with the heads that lie beside its weights, if any. InputError where its cells
+    are of another size."""
     import torch
+    from safetensors.torch import load_file
 
-    from pacenote.models import load
-    from pacenote.training.tower import FeatureLoss, QwenEncoder
+    from pacenote.models import load, resolve
+    from pacenote.training.tower import DenseTeacher, QwenEncoder
 
     model = load(teacher, dtype=torch.float32)
     if model.family.name != "qwen2_5_vl":
@@ -174,7 +179,8 @@ def feature_loss(encoder: Any, teacher: str) -> Any:
     cells = [one.patch * one.merge for one in (theirs, encoder)]
     if cells[0] != cells[1]:
         raise InputError(f"{teacher}: its tokens are cells of {cells[0]} px, the student's of {cells[1]} px")
-    return FeatureLoss(int(encoder.width), theirs)
+    heads = Path(resolve(teacher)) / HEADS
+    return DenseTeacher(theirs, load_file(heads) if heads.is_file() else None)
 
 
 def head_state(task: Any) -> dict[str, Any]:

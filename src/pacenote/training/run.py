@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pacenote.advisory import Advisory, Truth
 from pacenote.errors import InputError
 from pacenote.training.cache import TeacherCache
+from pacenote.training.dense import HEADS
 from pacenote.training.frames import Frames, decode
 from pacenote.training.recipe import Stage, TrainRecipe
 from pacenote.work.files import atomic, digest
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from pacenote.data.dataset import Dataset
     from pacenote.data.sample import Sample
     from pacenote.models import Model
-
-HEADS = "heads.safetensors"  # the dense heads of a training, beside its stages
 
 
 def train(
@@ -75,6 +74,8 @@ def train(
             model = model or start_model(recipe, out / recipe.stages[-1].name / "model")
             model.save(final, torch.bfloat16)
             (final / "training.json").write_text((out / "train.json").read_text())
+            if (out / HEADS).is_file():  # what a student's tower learns from
+                shutil.copyfile(out / HEADS, final / HEADS)
     return final
 
 

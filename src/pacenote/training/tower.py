@@ -5,6 +5,8 @@ Only the tower is kept after pre-training. Imports torch: import this module whe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -89,9 +91,50 @@ class CellHeads(nn.Module):
         self.register_buffer("positive", positive)
         self.register_buffer("weight", weight / weight.mean())
 
-    def loss(self, tokens: Tensor, cells: Tensor) -> Tensor:
-        """Loss of tokens (..., width) against int8 targets (..., targets)."""
-        return cell_loss(self.cells(tokens).float(), cells, self.positive, self.weight)
+    def loss(self, tokens: Tensor, cells: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Loss of tokens (..., width) against int8 targets (..., targets), or what a teacher has `seen` of them."""
+        return cell_loss(self.cells(tokens).float(), cells, self.positive, self.weight, seen)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a teacher sees in views: its visual `tokens` (B, cells, width) and, as its heads tell, the probabilities of
+    `cells` (B, cells, targets), `patches` (B, cells, merge^2, classes) and each of the `facts` (B, values). None where
+    it has no such heads."""
+
+    tokens: Tensor
+    cells: Tensor | None = None
+    patches: Tensor | None = None
+    facts: tuple[Tensor, ...] | None = None
+
+
+class DenseTeacher:
+    """A trained tower, with the heads of its training where they are there. No module: no part of what is trained."""
+
+    def __init__(self, encoder: nn.Module, heads: Mapping[str, Tensor] | None = None) -> None:
+        self.encoder: Any = encoder.eval().requires_grad_(False)
+        self.task: DenseTask | None = None
+        if heads is not None:
+            fine = heads.get("patch_heads.positive")
+            self.task = DenseTask(encoder, heads["heads.positive"], heads["heads.weight"], patch_positive=fine)
+            self.task.load_state_dict(dict(heads), strict=False)
+            self.task.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Sight:
+        """images uint8 (B, H, W, 3)."""
+        encoder, task = self.encoder.to(images.device), self.task
+        details = encoder.patch_tokens(images)
+        tokens = encoder.merged(details)
+        if task is None:
+            return Sight(tokens.float())
+        task.to(images.device)
+        return Sight(
+            tokens.float(),
+            task.heads.cells(tokens).float().sigmoid(),
+            None if task.patch_heads is None else task.patch_heads.cells(details).float().sigmoid(),
+            tuple(values.softmax(-1) for values in task.facts(tokens)),
+        )
 
 
 class DenseTask(nn.Module):
@@ -99,8 +142,8 @@ class DenseTask(nn.Module):
 
     Args: `positive` (targets,) weight of positive cells; `weight` (targets,) weight of targets; `facts_weight` of the
     image-level losses against the cells' loss; `patch_positive` (classes,) weight of positive patches, None = no loss
-    of patches (a plain network has none); `feature` the loss against a teacher's tokens and its weight. A class named
-    patch by patch tells the tower where in a cell it is.
+    of patches (a plain network has none); `teacher`: what is not known of a view is what it sees, and its tokens are to
+    be matched with `teacher_weight`. A class named patch by patch tells the tower where in a cell it is.
     """
 
     def __init__(
@@ -110,12 +153,11 @@ class DenseTask(nn.Module):
         weight: Tensor,
         facts_weight: float = 0.3,
         patch_positive: Tensor | None = None,
-        feature: FeatureLoss | None = None,
-        feature_weight: float = 1.0,
+        teacher: DenseTeacher | None = None,
+        teacher_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.feature, self.feature_weight = feature, feature_weight
         width: Any = encoder.width
         self.heads = CellHeads(width, positive, weight)
         self.facts = FactHeads(width)
@@ -124,6 +166,8 @@ class DenseTask(nn.Module):
         if patch_positive is not None:
             patch_width: Any = encoder.patch_width
             self.patch_heads = CellHeads(patch_width, patch_positive, weight[: len(patch_positive)])
+        self.teacher, self.teacher_weight = teacher, teacher_weight
+        self.project = None if teacher is None else nn.Linear(width, int(teacher.encoder.width))
 
     def logits(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Cell logits (B, cells, targets) and one (B, values) tensor a fact, float32."""
@@ -134,48 +178,40 @@ class DenseTask(nn.Module):
         """images uint8 (B, H, W, 3), cells int8 (B, cells, targets), facts int64 (B, facts), patches int8 (B, cells,
         merge^2, classes)."""
         encoder: Any = self.encoder
+        sight = None if self.teacher is None else self.teacher(images)
         if self.patch_heads is not None and patches is not None:
             details = encoder.patch_tokens(images)
             tokens = encoder.merged(details)
-            fine = self.patch_heads.loss(details, patches)
+            fine = self.patch_heads.loss(details, patches, None if sight is None else sight.patches)
         else:
             tokens = encoder(images)
             fine = tokens.new_zeros((), dtype=torch.float32)
         logits = self.heads.cells(tokens).float()
-        loss = cell_loss(logits, cells, self.heads.positive, self.heads.weight)
+        seen, told = (None, None) if sight is None else (sight.cells, sight.facts)
+        loss = cell_loss(logits, cells, self.heads.positive, self.heads.weight, seen)
         loss = loss + LIMIT_WEIGHT * limit_loss(logits, cells)
-        whole = loss + fine + self.facts_weight * fact_loss(self.facts(tokens), facts)
-        if self.feature is not None:
-            whole = whole + self.feature_weight * self.feature(tokens, images)
+        whole = loss + fine + self.facts_weight * fact_loss(self.facts(tokens), facts, told)
+        if sight is not None and self.project is not None:
+            whole = whole + self.teacher_weight * token_loss(self.project(tokens).float(), sight.tokens)
         return {"loss": whole, "cell_loss": loss.detach()}
 
 
-class FeatureLoss(nn.Module):
-    """How far the student's visual tokens are from a teacher's of the same view: 1 - cosine after a linear layer, mean
-    over the tokens. It needs no label, so that unlabelled frames teach a tower too."""
-
-    def __init__(self, width: int, teacher: nn.Module) -> None:
-        super().__init__()
-        theirs: Any = teacher.width
-        self.project = nn.Linear(width, theirs)
-        self._teacher = [teacher.eval().requires_grad_(False)]  # in a list: no part of what is trained and saved
-
-    def forward(self, tokens: Tensor, images: Tensor) -> Tensor:
-        """tokens (B, cells, width) of `images` uint8 (B, H, W, 3) -> scalar."""
-        teacher = self._teacher[0]
-        with torch.no_grad():
-            wanted = teacher.to(images.device)(images).float()
-        mean, spread = wanted.mean((0, 1)), wanted.std((0, 1)) + 1e-5  # no single feature decides the direction
-        return 1 - functional.cosine_similarity(self.project(tokens).float(), (wanted - mean) / spread, dim=-1).mean()
+def token_loss(tokens: Tensor, wanted: Tensor) -> Tensor:
+    """How far tokens (B, cells, width) are from a teacher's: 1 - cosine, mean over the tokens. It needs no label."""
+    mean, spread = wanted.mean((0, 1)), wanted.std((0, 1)) + 1e-5  # no single feature decides the direction
+    return 1 - functional.cosine_similarity(tokens, (wanted - mean) / spread, dim=-1).mean()
 
 
-def cell_loss(logits: Tensor, cells: Tensor, positive: Tensor, weight: Tensor) -> Tensor:
-    """Weighted binary cross-entropy over the known entries, per cell the mean over classes."""
-    known = (cells != UNKNOWN).float() * weight
-    loss = functional.binary_cross_entropy_with_logits(
-        logits, (cells == 1).float(), pos_weight=positive, reduction="none"
-    )
-    return (loss * known).sum() / known.sum().clamp(min=1.0) * 4.0
+def cell_loss(logits: Tensor, cells: Tensor, positive: Tensor, weight: Tensor, seen: Tensor | None = None) -> Tensor:
+    """Weighted binary cross-entropy over the known entries, per cell the mean over classes. With `seen` an unknown
+    entry counts as the probability that a teacher gives it."""
+    known, wanted = cells != UNKNOWN, (cells == 1).float()
+    if seen is not None:
+        wanted, known = torch.where(known, wanted, seen), torch.ones_like(known)
+    counted = known.float() * weight
+    each = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    each = each * (1 + (positive - 1) * wanted)  # the weight of a positive; it moves no optimum
+    return (each * counted).sum() / counted.sum().clamp(min=1.0) * 4.0
 
 
 def limit_loss(logits: Tensor, cells: Tensor) -> Tensor:
@@ -190,11 +226,16 @@ def limit_loss(logits: Tensor, cells: Tensor) -> Tensor:
     return loss / shown.sum().clamp(min=1)
 
 
-def fact_loss(logits: tuple[Tensor, ...], facts: Tensor) -> Tensor:
-    """Mean cross-entropy of the facts that are known somewhere in the batch."""
+def fact_loss(logits: tuple[Tensor, ...], facts: Tensor, told: tuple[Tensor, ...] | None = None) -> Tensor:
+    """Mean cross-entropy of the facts that are known somewhere in the batch; with `told` an unknown one is what a
+    teacher's probabilities (B, values) say."""
     losses = []
     for index, values in enumerate(logits):
         target = facts[:, index]
-        if bool((target != UNKNOWN).any()):
+        known = target != UNKNOWN
+        if told is not None:
+            sure = functional.one_hot(target.clamp(min=0), values.shape[1]).float()
+            losses.append(functional.cross_entropy(values, torch.where(known[:, None], sure, told[index])))
+        elif bool(known.any()):
             losses.append(functional.cross_entropy(values, target, ignore_index=UNKNOWN))
     return torch.stack(losses).mean() if losses else logits[0].sum() * 0.0
