@@ -45,5 +45,27 @@ def test_a_flicker_is_not_shown_and_a_change_comes_one_answer_late() -> None:
     assert lights(Hold(2), ["red", "green", "green"]) == ["red", "red", "green"]
 
 
+def speeds(hold: Hold, told: list[int | None]) -> list[int | None]:
+    return [hold.show(Advisory(kmh, None, None, None)).speed_kmh for kmh in told]
+
+
+def test_speeds_that_never_agree_still_move_what_is_shown() -> None:
+    assert speeds(Hold(2), [20, 30, 35, 30, 40]) == [20, 20, 30, 30, 30]
+    assert speeds(Hold(2), [20, 60, 20, 60, 20]) == [20] * 5
+    assert speeds(Hold(3), [50, 20, 30, 25, 70, 25]) == [50, 50, 50, 30, 30, 30]
+
+
+@given(st.lists(st.sampled_from([None, *range(0, 131, 5)]), min_size=1, max_size=40), st.integers(1, 4))
+def test_a_shown_speed_was_said_and_lies_between_what_was_shown_and_what_is_said(
+    told: list[int | None], confirm: int
+) -> None:
+    hold, before = Hold(confirm), None
+    for k, (said, shown) in enumerate(zip(told, speeds(hold, told), strict=True)):
+        assert shown is None or shown in told[: k + 1]
+        if said is not None and before is not None and shown is not None:
+            assert min(before, said) <= shown <= max(before, said)
+        before = shown
+
+
 def test_an_unreadable_light_goes_dark_after_a_while() -> None:
     assert lights(Hold(2, patience=2), ["red", None, None, None, "green"]) == ["red", "red", "red", None, "green"]

@@ -42,11 +42,10 @@ NONE: frozenset[int] = frozenset()
 
 class Engine:
     """A model that advises. `width`: how many tokens of possible ways on a pass may carry beside the certain ones;
-    `speed`: the rule of `models.readout`; `temperatures`: by slot, for the confidences, in
-    place of those beside the model.
+    `speed`: the rule of `models.readout`; `temperatures`: by slot, for the confidences, in place of those beside the
+    model. `meter` sums over all calls.
 
-    `meter` sums over all calls. Raises InputError for a model whose tokenizer or layers cannot
-    be driven this way, and for an unknown mode.
+    Raises InputError for a model whose tokenizer or layers cannot be driven this way, and for an unknown mode.
     """
 
     def __init__(

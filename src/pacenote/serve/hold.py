@@ -9,6 +9,8 @@ from pacenote.advisory import Advisory
 @dataclass
 class Hold:
     """Per slot, a new value is shown once `confirm` consecutive answers agree on it; 1 shows every answer at once.
+    Speeds agree that they lie on one side of what is shown: then the nearest of them comes. A speed that is never told
+    twice alike would else keep a wrong one on the panel.
 
     An unreadable slot keeps what is shown, for at most `patience` answers; then the slot goes dark. The delay is
     `confirm - 1` answers, for a red as for its end: the hold trades reaction for calm, and never invents a value.
@@ -45,6 +47,8 @@ class Hold:
             self._next.pop(slot, None)
             return
         wanted, times = self._next.get(slot, (value, 0))
+        if slot == "speed_kmh" and (wanted > self._shown[slot]) == (value > self._shown[slot]):
+            value = wanted = min(wanted, value, key=lambda kmh: abs(kmh - self._shown[slot]))
         times = times + 1 if wanted == value else 1
         if times >= self.confirm:
             self._shown[slot] = value
