@@ -303,6 +303,10 @@ def test_a_training_goes_on_with_the_heads_of_another(dataset: Path, tmp_path: P
     train(parse_recipe({**json.loads(json.dumps(more)), "seed": 5}), [str(dataset)], tmp_path / "two", device="cpu")
     again = load_file(tmp_path / "two" / "heads.safetensors")
     assert all(torch.allclose(again[name], held[name], atol=1e-6) for name in held)
+    beside = {**more, "model": {"load": str(tmp_path / "one" / "model")}}
+    train(parse_recipe(json.loads(json.dumps(beside))), [str(dataset)], tmp_path / "four", device="cpu")
+    again = load_file(tmp_path / "four" / "heads.safetensors")  # those beside the weights
+    assert all(torch.allclose(again[name], held[name], atol=1e-6) for name in held)
     more["model"]["dense_heads"] = str(tmp_path / "none")
     with pytest.raises(InputError, match=r"none: no such file; model\.dense_heads"):
         train(parse_recipe(json.loads(json.dumps(more))), [str(dataset)], tmp_path / "three", device="cpu")

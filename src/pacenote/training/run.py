@@ -49,8 +49,8 @@ def train(
     decoded = any(stage.kind != "tune" for stage in recipe.stages)
     frames = decode(rows, len(rows), out / "frames") if decoded else None
     held = Rows([Dataset.open(name, split="dev") for name in dev])
-    if "dense_heads" in recipe.model and not (out / HEADS).is_file():
-        _take_heads(Path(recipe.model["dense_heads"]), out)
+    if not (out / HEADS).is_file():
+        _take_heads(recipe, out)
     model = None
     for number, stage in enumerate(recipe.stages):
         place = out / stage.name
@@ -142,12 +142,19 @@ def open_data(recipe: TrainRecipe, data: Sequence[str], out: Path) -> Rows:
     return Rows(sets, recipe.limit, TeacherCache(recipe.answers) if recipe.answers else None, recipe.labelled)
 
 
-def _take_heads(given: Path, out: Path) -> None:
-    """Put the heads of an earlier training where a dense stage goes on with them."""
-    if not given.is_file():
+def _take_heads(recipe: TrainRecipe, out: Path) -> None:
+    """Put the heads of an earlier training where a dense stage goes on with them: those that the recipe names, else
+    those beside the weights that it loads, if any."""
+    from pacenote.models import resolve
+
+    given = Path(recipe.model["dense_heads"]) if "dense_heads" in recipe.model else None
+    if given is not None and not given.is_file():
         raise InputError(f"{given}: no such file; model.dense_heads is the {HEADS} of an earlier training")
-    with atomic(out / HEADS) as partial:
-        shutil.copyfile(given, partial)
+    beside = Path(resolve(recipe.model["load"])) / HEADS if "load" in recipe.model else None
+    found = given or (beside if beside is not None and beside.is_file() else None)
+    if found is not None:
+        with atomic(out / HEADS) as partial:
+            shutil.copyfile(found, partial)
 
 
 def start_model(recipe: TrainRecipe, before: Path | None) -> Model:
