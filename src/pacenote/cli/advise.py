@@ -10,9 +10,7 @@ EPILOG = """examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pacenote.engine import ENGINE, ENGINES
-    from pacenote.models.frames import FITS
-    from pacenote.models.readout import RULES, SPEED
+    from pacenote.cli.asking import add_asking
 
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="MODEL", help="a model directory, a shipped name or a hub id")
@@ -23,17 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--question", metavar="TEXT", help="ask this instead of the neutral request")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="pictures a call (1, which times each alone)")
     parser.add_argument(
-        "--fit", default="auto", choices=FITS, help="how pictures are brought to the model's shape (auto)"
-    )
-    parser.add_argument("--speed", default=SPEED, choices=RULES, help=f"how the speed is decided ({SPEED})")
-    parser.add_argument(
-        "--engine", default=ENGINE, choices=ENGINES,
-        help=f"exact: forced form, greedy decisions; parallel: slots beside each other; plain: free text ({ENGINE})",
-    )  # fmt: skip
-    parser.add_argument(
         "--withhold", type=float, default=0.0, metavar="P", help="say nothing of a slot less confident than P (0)"
     )
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
+    add_asking(parser)
 
 
 def run(args: argparse.Namespace) -> int:

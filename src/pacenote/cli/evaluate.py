@@ -15,9 +15,7 @@ EPILOG = """examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pacenote.engine import ENGINE, ENGINES
-    from pacenote.models.frames import FITS
-    from pacenote.models.readout import RULES, SPEED
+    from pacenote.cli.asking import add_asking
 
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="MODEL", help="a model directory, a shipped name or a hub id")
@@ -35,16 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latency-frames", type=int, default=50, metavar="N", help="frames timed one by one (50)")
     parser.add_argument("--limit", type=int, metavar="N", help="only N frames, spread over the set")
     parser.add_argument("--question", metavar="TEXT", help="ask this instead of each frame's own question")
-    parser.add_argument(
-        "--fit", default="auto", choices=FITS, help="how pictures are brought to the model's shape (auto)"
-    )
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="bootstrap resamples (1000)")
-    parser.add_argument("--speed", default=SPEED, choices=RULES, help=f"how the speed is decided ({SPEED})")
-    parser.add_argument(
-        "--engine", default=ENGINE, choices=ENGINES,
-        help=f"exact: forced form, greedy decisions; parallel: slots beside each other; plain: free text ({ENGINE})",
-    )  # fmt: skip
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
+    add_asking(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
 
 

@@ -21,7 +21,7 @@ from pacenote.engine.decoder import Decoder
 from pacenote.engine.draft import Prior, Strand
 from pacenote.engine.grammar import grammar, values
 from pacenote.engine.prefill import Prefill, Seen
-from pacenote.engine.preprocess import Preprocess
+from pacenote.engine.preprocess import KEPT, Preprocess
 from pacenote.engine.roofline import Meter
 from pacenote.engine.temperatures import confidence as confident
 from pacenote.engine.temperatures import temperatures as temperatures_beside
@@ -66,6 +66,7 @@ class Engine:
         self.priors = [Prior(grammar(model.tokenizer, part)) for part in parts]
         decoder = Decoder(model.family.language(model.model))
         self.preprocess = Preprocess(model)
+        self._behind = functools.lru_cache(maxsize=KEPT)(self._words_behind)  # most frames are asked the same
         self.prefill = Prefill(model, decoder)
         self.meter = Meter()
         self.temperatures = temperatures_beside(model) | dict(temperatures or {})
@@ -145,15 +146,15 @@ class Engine:
 
     def _tail(self, tail: list[int], images: int, question: str, asked: str, roles: Sequence[str]) -> list[int]:
         """The tokens behind the last picture, if `asked` stood in the place of `question`."""
-        texts = [self.model.prompt(images, one, roles) for one in (question, asked)]
-        mark = self.model.family.placeholders[0]
-        old, new = (
-            list(self.model.tokenizer(text[text.rindex(mark) + len(mark) :], add_special_tokens=False)["input_ids"])
-            for text in texts
-        )
+        old, new = (self._behind(images, one, tuple(roles)) for one in (question, asked))
         if tail[len(tail) - len(old) :] != old:
             raise InputError("this chat template cannot be asked for slots beside each other; use mode exact")
         return tail[: len(tail) - len(old)] + new
+
+    def _words_behind(self, images: int, question: str, roles: tuple[str, ...]) -> list[int]:
+        """Tokens of a prompt's words behind its last picture."""
+        text, mark = self.model.prompt(images, question, roles), self.model.family.placeholders[0]
+        return list(self.model.tokenizer(text[text.rindex(mark) + len(mark) :], add_special_tokens=False)["input_ids"])
 
     def _answer(self, strands: Sequence[Strand], ms: float) -> Answer:
         """The strands of a row, put together; the ways they took are learnt."""

@@ -135,7 +135,7 @@ class _Work:
             "losses": losses, "rows": {"calibration": len(train), "dev": len(dev)},
             "bytes": bytes_, "size_ratio": bytes_["linear"] / bytes_["linear_bf16"], "reload": reload,
             "calibration_digest": calibrate.rows_digest(train), "groups_digest": digest(groups),
-            "seed": self.options.seed, "versions": versions() | _packages(), "machine": machine(),
+            "seed": self.options.seed, "versions": versions(PACKAGES), "machine": machine(),
             "sensitivity": per_layer,
         }  # fmt: skip
         write_json(place / checkpoint.FILE, figures)
@@ -177,18 +177,6 @@ def best(measured: dict[str, Measured], losses: dict[str, Any]) -> str:
         name for name, own in measured.items() if own.loss - measured[first].loss <= own.error(measured[first])
     ]  # fmt: skip
     return min(level, key=lambda name: losses[name]["divergence"] or 0.0)
-
-
-def _packages() -> dict[str, str | None]:
-    from importlib import metadata
-
-    found: dict[str, str | None] = {}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
 
 
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,10 +21,11 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def versions() -> dict[str, str | None]:
-    """Versions of Pacenote, Python and the packages that shape a result; None where one is not installed."""
+def versions(also: Sequence[str] = ()) -> dict[str, str | None]:
+    """Versions of Pacenote, Python, the packages that shape a result and those of `also`; None where one is not
+    installed."""
     found: dict[str, str | None] = {"pacenote": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
+    for name in (*PACKAGES, *also):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
