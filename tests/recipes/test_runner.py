@@ -179,6 +179,39 @@ def test_resume_after_kill_9(tmp_path: Path) -> None:
     assert (out / "stages" / "slow" / "part19").read_text() == str(os.getpid())
 
 
+def test_stages_that_do_not_need_each_other_run_at_once(tmp_path: Path) -> None:
+    """Two processes, a failure beside them that spoils nothing, and what needs both comes after them."""
+    for name in ("in", "bad"):
+        (tmp_path / name).write_text({"in": "hello"}.get(name, name))
+    slow = {"kind": "upper", "text": str(tmp_path / "in"), "pause": 0.02}
+    stages = {
+        "one": slow, "two": slow, "both": {"kind": "upper", "text": "${two.out}"},
+        "broken": {"kind": "upper", "text": str(tmp_path / "bad"), "optional": True}, "report": {"kind": "report"},
+    }  # fmt: skip
+    out = tmp_path / "run"
+    page = run_recipe(load(write(tmp_path / "t.yaml", stages)), out, jobs=2)
+    ended = {name: state["status"] for name, state in read_json(out / "run.json")["stages"].items()}
+    assert list(ended.items()) == [
+        ("one", "done"),
+        ("two", "done"),
+        ("both", "done"),
+        ("broken", "failed"),
+        ("report", "done"),
+    ]
+    pids = [(out / "stages" / name / "part0").read_text() for name in ("one", "two")]
+    assert len({*pids, str(os.getpid())}) == 3
+    assert (out / "stages" / "both" / "x").read_text() == "HELLO" and "bad words" in page.read_text()
+    stages["broken"] = {"kind": "upper", "text": str(tmp_path / "bad")}
+    stages["two"] = {**slow, "cut": 2}
+    with pytest.raises(InputError, match="^stage broken: x: bad words$"):
+        run_recipe(load(write(tmp_path / "t.yaml", stages)), out, jobs=2)
+    states = read_json(out / "run.json")["stages"]
+    assert {name: state["status"] for name, state in states.items()} == {
+        "one": "unchanged", "two": "done", "broken": "failed"
+    }  # fmt: skip
+    assert not (out / "stages" / ".jobs").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [

@@ -13,6 +13,7 @@ from typing import Any
 EPILOG = """examples:
   pacenote run demo --set photos=photos/
   pacenote run my.yaml --out runs/mine --seed 1 --workers 2
+  pacenote run recipes/table2.yaml --set labelled=A --set unlabelled=B --jobs 2
 """
 
 
@@ -28,6 +29,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's directory (runs/NAME); resumed if it exists")
     parser.add_argument("--seed", type=int, help="in place of the recipe's seed")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, where a stage uses them (1)")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="stages at once that do not need each other (1)"
+    )
     parser.add_argument("--ray", metavar="ADDRESS", help="run shards on a Ray cluster instead of local processes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write how each stage ended here")
 
@@ -46,9 +50,11 @@ def execute(args: argparse.Namespace, recipe: str, given: dict[str, Any]) -> int
 
     if args.workers < 1:
         raise InputError(f"--workers {args.workers}: give at least 1")
+    if args.jobs < 1:
+        raise InputError(f"--jobs {args.jobs}: give at least 1")
     loaded = load(recipe, given, args.seed)
     out = args.out or Path("runs") / loaded.name
-    page = run_recipe(loaded, out, workers=args.workers, ray=args.ray)
+    page = run_recipe(loaded, out, workers=args.workers, ray=args.ray, jobs=args.jobs)
     record = read_json(out / "run.json")
     if args.json:
         write_json(args.json, record)

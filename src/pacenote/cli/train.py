@@ -19,6 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dev", nargs="+", default=[], metavar="DATASET", help="score dense stages on the dev split of these"
     )
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR",
+        help="share decoded frames and what teachers see with other trainings (OUT/cache)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the run; the same command resumes")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an input of the recipe")
     parser.add_argument("--seed", type=int, help="in place of the recipe's")
@@ -34,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from pacenote.work.settings import parse_inputs
 
     recipe = read_recipe(args.recipe, seed=args.seed, inputs=parse_inputs(args.set))
-    model = train(recipe, args.data, args.out, device=args.device, dev=args.dev)
+    model = train(recipe, args.data, args.out, device=args.device, dev=args.dev, cache=args.cache)
     if args.json:
         stages = [json.loads((args.out / s.name / "model" / "done.json").read_text()) for s in recipe.stages]
         args.json.write_text(json.dumps({"model": str(model), "stages": stages}, indent=2) + "\n")

@@ -9,6 +9,7 @@ RUN/report.html      everything worth looking at, in one file
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from typing import Any
 from pacenote.errors import InputError, PacenoteError
 from pacenote.recipes.recipe import Recipe
 from pacenote.recipes.stage import Context, Stage
-from pacenote.recipes.stages import Report
+from pacenote.recipes.stages import KINDS, Report
 from pacenote.work import digest, prepare_out, read_json, say, versions, write_json, write_text
+from pacenote.work.executor import Shard, run_shards
 from pacenote.work.files import locked, remove
 from pacenote.work.rundir import RUN_FILE, machine
 
@@ -25,31 +27,39 @@ PAGE = "report.html"
 DONE = ("done", "unchanged")
 
 
-def run_recipe(recipe: Recipe, out: str | Path, *, workers: int = 1, ray: str | None = None) -> Path:
+def run_recipe(recipe: Recipe, out: str | Path, *, workers: int = 1, ray: str | None = None, jobs: int = 1) -> Path:
     """Run or resume `recipe` in the directory `out`; the path of its page.
 
     A stage is skipped when its marker names the same settings, seed, Pacenote version and input contents. One that was
     stopped halfway resumes in its directory when these are the same, and starts afresh otherwise. A stage that fails
     stops the run (PacenoteError or InputError that names the stage), unless it is `optional`; the page is made anyway.
+    With `jobs` above 1 as many stages that do not need each other run at once, each in a process of its own with its
+    share of the cores; what runs beside a stage that fails is finished first.
     """
     out = prepare_out(out, marker=RUN_FILE)
     with locked(out):
         record = _record(recipe, out)
         context = Context(recipe.seed, out, workers, ray)
-        try:
-            for name in recipe.stages:
-                record["stages"][name] = _stage(recipe, name, out, context, record["stages"])
-                write_json(out / RUN_FILE, record)
-        except PacenoteError as error:
-            record["stages"][name] = {"status": "failed", "reason": str(error)}
+        ended: dict[str, Any] = record["stages"]
+        waiting, failed = list(recipe.stages), ""
+        while waiting and not failed:
+            wave = [name for name in waiting if _ready(recipe, name, waiting)] if jobs > 1 else waiting[:1]
+            found = {name: _decide(recipe, name, out, ended) for name in wave}
+            stages = {name: held for name, held in found.items() if isinstance(held, Stage)}
+            ended |= found | _run_all(stages, context, jobs)
+            record["stages"] = ended = {name: ended[name] for name in recipe.stages if name in ended}
             write_json(out / RUN_FILE, record)
+            waiting = [name for name in waiting if name not in wave]
+            failed = next((name for name in wave if _stops(recipe, name, ended[name])), "")
+        if failed:
             Report().run(out, context)
-            raise type(error)(f"stage {name}: {error}") from error
+            kind = InputError if ended[failed]["input"] else PacenoteError
+            raise kind(f"stage {failed}: {ended[failed]['reason']}")
         if not any(settings["kind"] == "report" for settings in recipe.stages.values()):
             Report().run(out, context)
-    ended = [state for name, state in record["stages"].items() if recipe.stages[name]["kind"] != "report"]
-    if ended and not any(state["status"] in DONE for state in ended):
-        why = next((state["reason"] for state in ended if state["status"] == "failed"), "nothing was given")
+    states = [state for name, state in ended.items() if recipe.stages[name]["kind"] != "report"]
+    if states and not any(state["status"] in DONE for state in states):
+        why = next((state["reason"] for state in states if state["status"] == "failed"), "nothing was given")
         raise PacenoteError(f"no stage of {recipe.name} could run: {why}")
     return out / PAGE
 
@@ -71,25 +81,65 @@ def _record(recipe: Recipe, out: Path) -> dict[str, Any]:
     return record
 
 
-def _stage(recipe: Recipe, name: str, out: Path, context: Context, before: dict[str, Any]) -> dict[str, Any]:
+def _ready(recipe: Recipe, name: str, waiting: list[str]) -> bool:
+    """Whether nothing that stage `name` reads is still to come; one that is always run reads all before it."""
+    earlier = waiting[: waiting.index(name)]
+    return not (earlier if KINDS[recipe.stages[name]["kind"]].ALWAYS else recipe.needs(name) & set(earlier))
+
+
+def _decide(recipe: Recipe, name: str, out: Path, before: dict[str, Any]) -> Stage | dict[str, Any]:
+    """The stage to run, or how it ended because something that it needs is not there."""
     lost = [other for other in sorted(recipe.needs(name)) if before[other]["status"] not in DONE]
     if not recipe.wanted(name):
         return {"status": "left out", "reason": "nothing was given for it"}
     stage = recipe.stage(name, {other: str(out / "stages" / other) for other in recipe.stages})
-    if lost:
-        if stage.optional or all(before[other]["status"] == "left out" for other in lost):
-            return {"status": "left out", "reason": f"it needs {', '.join(lost)}"}
-        raise PacenoteError(f"it needs {', '.join(lost)}, which failed")
-    if stage.ALWAYS:
-        stage.run(out / "stages" / name, context)
-        return {"status": "done", "reason": ""}
+    if not lost:
+        return stage
+    if stage.optional or all(before[other]["status"] == "left out" for other in lost):
+        return {"status": "left out", "reason": f"it needs {', '.join(lost)}"}
+    return _failure(PacenoteError(f"it needs {', '.join(lost)}, which failed"))
+
+
+def _failure(error: PacenoteError) -> dict[str, Any]:
+    return {"status": "failed", "reason": str(error), "input": isinstance(error, InputError)}
+
+
+def _stops(recipe: Recipe, name: str, state: dict[str, Any]) -> bool:
+    return state["status"] == "failed" and not recipe.stages[name].get("optional", False)
+
+
+def _run_all(stages: dict[str, Stage], context: Context, jobs: int) -> dict[str, dict[str, Any]]:
+    """Run stages that do not need each other, `jobs` at once; how each ended."""
+    if jobs == 1 or len(stages) < 2:
+        return {name: _attempt(name, stage, context) for name, stage in stages.items()}
+    place = context.run / "stages" / ".jobs"
+    remove(place)
+    shards = [Shard(f"{name}.json", (name, stage, context, jobs)) for name, stage in stages.items()]
+    results = run_shards(_in_process, shards, place, workers=jobs, label="stages")
+    remove(place)
+    return {name: result.stats for name, result in zip(stages, results, strict=True)}
+
+
+def _in_process(shard: Shard, partial: Path) -> dict[str, Any]:
+    """One stage in a worker process. A failure is a result, too: the stages beside it go on."""
+    name, stage, context, jobs = shard.payload
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))  # before torch is there
+    state = _attempt(name, stage, context)
+    write_json(partial, state)
+    return state
+
+
+def _attempt(name: str, stage: Stage, context: Context) -> dict[str, Any]:
+    place = context.run / "stages"
     try:
-        return _run(stage, name, out / "stages", context)
+        if stage.ALWAYS:
+            stage.run(place / name, context)
+            return {"status": "done", "reason": ""}
+        return _run(stage, name, place, context)
     except PacenoteError as error:
-        if not stage.optional:
-            raise
-        say(f"{name}: left out, {error}")
-        return {"status": "failed", "reason": str(error)}
+        if stage.optional:
+            say(f"{name}: left out, {error}")
+        return _failure(error)
 
 
 def _run(stage: Stage, name: str, place: Path, context: Context) -> dict[str, Any]:

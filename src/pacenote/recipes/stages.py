@@ -82,7 +82,7 @@ class Train(Stage):
 
         seed = context.seed if self.seeded else self.seed
         recipe = read_recipe(Path(self.recipe), seed=seed, inputs=self.inputs)
-        train(recipe, self.data, out, device=self.device, dev=self.dev)
+        train(recipe, self.data, out, device=self.device, dev=self.dev, cache=context.run / "cache")
 
     def show(self, page: Page, out: Path) -> None:
         from pacenote.recipes.show import show_training

@@ -7,15 +7,17 @@ does. The labels come from the renderer's class map, so they cost nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pacenote.data.classes import CLASSES
 from pacenote.errors import InputError
-from pacenote.training.augment import PLAIN, SEEN, Strength, view_of
+from pacenote.training.augment import PLAIN, SEEN, Strength, View, photometric, view_of
 from pacenote.training.frames import Frames
 from pacenote.training.order import members_of, order_of
+from pacenote.training.shared import Shared, stamp
+from pacenote.training.sights import Sights, Views, look
 from pacenote.training.targets import TARGETS, UNKNOWN, cells_of, class_weights, facts_of, patches_of, positive_weights
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class DenseOptions:
     """Options of a `dense` stage."""
 
     epochs: float = 20.0
+    steps: int = 0  # of the optimizer, in place of epochs
     batch: int = 16
     lr: float = 1e-3
     muon: float = 16.0  # the tower's matrices take Muon steps of so many times the rate; 0 = AdamW for all
@@ -39,6 +42,7 @@ class DenseOptions:
     patches: bool = True  # also name the classes patch by patch
     teacher: str = ""  # a model whose tokens are to be matched; of what no label tells, its heads do
     teacher_weight: float = 1.0
+    copies: int = 0  # with a teacher: views of each frame, at which it looks once; 0 = fresh ones, looked at each step
     view: tuple[int, int] = SEEN  # width, height of what a step sees: a part of the frame costs less
     shares: tuple[float, ...] = ()  # of each Dataset, in their order; () = one heap
     augment: Strength = Strength()
@@ -72,6 +76,30 @@ class DenseStream:
         return item(self.frames, self.order(k), rng, self.strength, self.size, self.patch)
 
 
+class TaughtStream:
+    """Item k: one of `views`, under other light each time, with what a teacher saw there as `sight`."""
+
+    def __init__(
+        self, views: Views, sights: Sights, order: Callable[[int], int], length: int, seed: int, patch: int = 0
+    ) -> None:
+        self.views, self.sights, self.order, self.length = views, sights, order, length
+        self.seed, self.patch = seed, patch
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, k: int) -> dict[str, Any]:
+        import numpy as np
+
+        place, strength = self.order(k), self.views.strength.photometric
+        seen = self.views[place]
+        if strength:
+            rng = np.random.default_rng((self.seed, 1, k))
+            seen = replace(seen, image=photometric(seen.image, rng, strength))
+        known = bool(self.views.frames.has_map[place % len(self.views.frames)])
+        return {**targeted(seen, known, self.patch), "sight": self.sights[place]}
+
+
 def item(
     frames: Frames,
     index: int,
@@ -82,23 +110,32 @@ def item(
 ) -> dict[str, np.ndarray]:
     """One view with its targets: `images` uint8, `cells` int8 (all unknown without a class map), `facts` int64, and
     `patches` int8 for a tower of patches of `patch` px."""
+    return targeted(view_of(frames, index, rng, strength, size), bool(frames.has_map[index]), patch)
+
+
+def targeted(seen: View, known: bool, patch: int = 0) -> dict[str, np.ndarray]:
+    """`item` of a view at hand; `known`: it has a class map."""
     import numpy as np
 
-    seen = view_of(frames, index, rng, strength, size)
     found = {"cells": cells_of(seen.classes, seen.record.objects)}
     if patch:
         found["patches"] = patches_of(seen.classes, patch)
-    if not frames.has_map[index]:
+    if not known:
         found = {name: np.full_like(one, UNKNOWN) for name, one in found.items()}
     return {"images": seen.image, "facts": facts_of(seen), **found}
 
 
-def collate(items: list[dict[str, np.ndarray]]) -> dict[str, Any]:
+def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
     """Stack items into tensors."""
     import numpy as np
     import torch
 
-    return {key: torch.from_numpy(np.stack([one[key] for one in items])) for key in items[0]}
+    return {
+        key: collate([one[key] for one in items])
+        if isinstance(value, dict)
+        else torch.from_numpy(np.stack([one[key] for one in items]))
+        for key, value in items[0].items()
+    }
 
 
 def pretrain(
@@ -110,14 +147,17 @@ def pretrain(
     sizes: Sequence[int] = (),
     heads: dict[str, Any] | None = None,
     device: str = "auto",
+    shared: Shared | None = None,
 ) -> Any:
     """Train `encoder` (a module: uint8 images -> tokens) with dense heads on `frames`; goes on from checkpoints in
     `out`. `sizes`: frames of each Dataset among them, for `shares`. `heads` are those of an earlier stage
-    (`head_state`). Returns the trained `DenseTask`."""
+    (`head_state`). `shared` keeps what a teacher sees in `copies` (default: in `out`). Returns the trained
+    `DenseTask`."""
     import numpy as np
     import torch
 
-    from pacenote.training.loop import fit
+    from pacenote.models import resolve
+    from pacenote.training.loop import fit, pick_device
     from pacenote.training.tower import DenseTask
 
     patch = int(getattr(encoder, "patch", 0)) if options.patches else 0
@@ -150,9 +190,23 @@ def pretrain(
     )
     if heads is not None:
         task.load_state_dict(heads, strict=False)
-    steps = max(1, round(options.epochs * len(frames) / options.batch))
-    order = order_of(members_of(sizes or [len(frames)]), options.shares, options.seed)
-    stream = DenseStream(frames, order, steps * options.batch, options.augment, options.seed, options.view, patch)
+    steps = options.steps or max(1, round(options.epochs * len(frames) / options.batch))
+    members = members_of(sizes or [len(frames)], options.copies if teacher is not None and options.copies else 1)
+    order, length = order_of(members, options.shares, options.seed), steps * options.batch
+    stream: Any
+    if teacher is not None and options.copies:
+        views = Views(frames, options.copies, options.augment, options.view)
+        key = (
+            stamp(Path(resolve(options.teacher))),
+            options.copies,
+            replace(options.augment, photometric=0.0),
+            options.view,
+        )
+        with (shared or Shared(out)).place("sights", *key) as place:
+            sights = look(teacher, views, place, options.batch, pick_device(device))
+        stream = TaughtStream(views, sights, order, length, options.seed, patch)
+    else:
+        stream = DenseStream(frames, order, length, options.augment, options.seed, options.view, patch)
     visual = [p for p in encoder.parameters() if p.requires_grad]
     rest = [p for name, p in task.named_parameters() if not name.startswith("encoder.")]
     fit(

@@ -106,6 +106,7 @@ def decode(samples: Iterable[Sample], count: int, store: Path, size: tuple[int, 
     from PIL import Image
 
     from pacenote.models.frames import fit_frame
+    from pacenote.training.shared import allocate
     from pacenote.work.progress import progress
 
     if (store / "records.json").is_file():
@@ -114,8 +115,8 @@ def decode(samples: Iterable[Sample], count: int, store: Path, size: tuple[int, 
         raise InputError(f"{store}: there are no samples to train on; check --data and its split")
     store.mkdir(parents=True, exist_ok=True)
     width, height = size
-    images = np.lib.format.open_memmap(store / "images.npy", "w+", np.uint8, (count, height, width, 3))
-    maps = np.lib.format.open_memmap(store / "maps.npy", "w+", np.uint8, (count, height, width))
+    images = allocate(store / "images.npy", np.uint8, (count, height, width, 3))
+    maps = allocate(store / "maps.npy", np.uint8, (count, height, width))
     records: list[Record] = []
     has_map: list[bool] = []
     for index, sample in enumerate(progress(samples, "decode frames", count)):

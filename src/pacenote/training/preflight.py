@@ -135,7 +135,8 @@ def check_stage(stage: Stage, model: Model, samples: Any, report: StageReport, m
             "mean": round(mean, 1), "max": max(lengths), "answer": round(sum(answers) / len(answers), 1),
             "image": round(sum(images) / len(images), 1),
         }  # fmt: skip
-    report.steps = max(1, round(options.epochs * len(rows) / (options.batch * options.accumulate)))
+    passes = options.epochs * len(rows) / (options.batch * options.accumulate)
+    report.steps = options.steps or max(1, round(passes))
     try:
         if options.lora.r:
             wrapper = adapt(model.model, model.family, options.lora)

@@ -39,7 +39,7 @@ class TrainRecipe:
     split: str = "train"
     limit: int = 0
     answers: str = ""  # a teacher cache: what it wrote stands for the truth of samples that have none
-    labelled: int = 0  # only so many rows keep their labels, for experiments on unlabelled ones (0 = all)
+    labelled: int = 0  # only the rows of so many Datasets, the first, keep their labels, for experiments (0 = all)
     description: str = ""
 
 

@@ -17,6 +17,7 @@ from pacenote.training.cache import TeacherCache
 from pacenote.training.dense import HEADS
 from pacenote.training.frames import Frames, decode
 from pacenote.training.recipe import Stage, TrainRecipe
+from pacenote.training.shared import Shared, stamp
 from pacenote.work.files import atomic, digest
 from pacenote.work.progress import say
 
@@ -27,14 +28,21 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: TrainRecipe, data: Sequence[str], out: Path, *, device: str = "auto", dev: Sequence[str] = ()
+    recipe: TrainRecipe,
+    data: Sequence[str],
+    out: Path,
+    *,
+    device: str = "auto",
+    dev: Sequence[str] = (),
+    cache: Path | None = None,
 ) -> Path:
     """Train as `recipe` says on the Datasets `data`; returns the directory of the finished model (bf16 safetensors).
     After each dense stage its heads are scored on the dev split of the Datasets `dev`, for its `done.json`; a tune
     stage with `checks` is judged by it. Under `accelerate launch` tune stages train in all processes together.
 
-    `out` holds `train.json` (the resolved recipe), `frames/` (decoded pictures), a directory a stage and `model/`. The
-    same call goes on where it was stopped; another recipe or other data in the same `out` is refused with InputError.
+    `out` holds `train.json` (the resolved recipe), a directory a stage and `model/`; `cache` (default: in `out`) what
+    trainings of the same data share: decoded pictures, what teachers see. The same call goes on where it was stopped;
+    another recipe or other data in the same `out` is refused with InputError.
     """
     import torch
 
@@ -47,7 +55,10 @@ def train(
     rows = open_data(recipe, data, out)
     # Decoded once for the stages that learn from pixels and class maps; the others read rows as they are.
     decoded = any(stage.kind != "tune" for stage in recipe.stages)
-    frames = decode(rows, len(rows), out / "frames") if decoded else None
+    shared, frames = Shared(cache or out / "cache", row_key(recipe, rows)), None
+    if decoded:
+        with shared.place("frames") as kept:
+            frames = decode(rows, len(rows), kept)
     held = Rows([Dataset.open(name, split="dev") for name in dev])
     if not (out / HEADS).is_file():
         _take_heads(recipe, out)
@@ -62,7 +73,7 @@ def train(
             before = out / recipe.stages[number - 1].name / "model" if number else None
             model = start_model(recipe, before)
         say(f"{stage.name}: {len(rows)} frames, {parameters(model.model) / 1e6:.1f} M parameters")
-        figures = run_stage(stage, model, rows, frames, out, held, device)
+        figures = run_stage(stage, model, rows, frames, out, held, device, shared)
         with one_writes() as mine:
             if mine:
                 model.save(place / "model")
@@ -81,16 +92,17 @@ def train(
 
 class Rows(Sequence["Sample"]):
     """The samples of several Datasets one after the other, at most `limit` (0 = all), read when asked for. What a
-    teacher wrote (`answers`) stands for the truth of samples that have none. With `labelled` the samples after so many
-    are taken as they would come from a drive: pictures and a limit that is known beside them, nothing else."""
+    teacher wrote (`answers`) stands for the truth of samples that have none. The samples after the first `labelled`
+    Datasets (0 = all) are taken as they would come from a drive: pictures and a limit known beside them, no more."""
 
     def __init__(
         self, sets: Sequence[Dataset], limit: int = 0, answers: TeacherCache | None = None, labelled: int = 0
     ) -> None:
-        self.sets, self.answers, self.labelled = list(sets), answers, labelled
+        self.sets, self.answers = list(sets), answers
         self.ends = list(itertools.accumulate(len(one) for one in self.sets))
         total = self.ends[-1] if self.ends else 0
         self.total = min(limit or total, total)
+        self.known = self.ends[min(labelled, len(self.ends)) - 1] if labelled and self.ends else total
 
     @property
     def sizes(self) -> list[int]:
@@ -114,7 +126,7 @@ class Rows(Sequence["Sample"]):
         return itertools.starmap(self._as_known, enumerate(together))
 
     def _as_known(self, index: int, sample: Sample) -> Sample:
-        if self.labelled and index >= self.labelled:
+        if index >= self.known:
             given = {name: value for name, value in sample.conditions.items() if name == "limit_kmh"}
             sample = replace(sample, truth=None, answer=None, evidence=None, segmentation=None, conditions=given)
         rows = self.answers.rows.get(sample.id, ()) if self.answers is not None and sample.truth is None else ()
@@ -140,6 +152,12 @@ def open_data(recipe: TrainRecipe, data: Sequence[str], out: Path) -> Rows:
         with atomic(held) as partial:
             partial.write_text(json.dumps({**resolved, "digest": digest(resolved)}, indent=2) + "\n")
     return Rows(sets, recipe.limit, TeacherCache(recipe.answers) if recipe.answers else None, recipe.labelled)
+
+
+def row_key(recipe: TrainRecipe, rows: Rows) -> list[Any]:
+    """What decides pixels and truths of a training's rows."""
+    answers = stamp(Path(recipe.answers)) if recipe.answers else None
+    return [[stamp(one.path) for one in rows.sets], recipe.split, len(rows), rows.known, answers]
 
 
 def _take_heads(recipe: TrainRecipe, out: Path) -> None:
@@ -182,7 +200,7 @@ def start_model(recipe: TrainRecipe, before: Path | None) -> Model:
 
 
 def run_stage(
-    stage: Stage, model: Model, rows: Rows, frames: Frames | None, out: Path, dev: Rows, device: str
+    stage: Stage, model: Model, rows: Rows, frames: Frames | None, out: Path, dev: Rows, device: str, shared: Shared
 ) -> dict[str, Any]:
     """Train one stage in place; returns its figures (with `dev` rows, those of a dense stage hold its scores)."""
     from safetensors.torch import load_file, save_file
@@ -209,14 +227,15 @@ def run_stage(
         encoder = QwenEncoder(model.family.visual(model.model))
         before = load_file(heads_file, device="cpu") if heads_file.is_file() else None
         task = dense.pretrain(
-            encoder, frames, stage.options, out / stage.name, sizes=rows.sizes, heads=before, device=place
-        )
+            encoder, frames, stage.options, out / stage.name,
+            sizes=rows.sizes, heads=before, device=place, shared=shared,
+        )  # fmt: skip
         save_file(dense.head_state(task), heads_file)
         if len(dev):
             figures["dev"] = dense.evaluate(task, decode(dev, len(dev), out / "dev"))
             say(f"{stage.name}: on {len(dev)} dev frames: {_said(figures['dev']['facts'])}")
     elif stage.kind == "language":
-        sft.train_language(model, frames, stage.options, out / stage.name, place, sizes=rows.sizes)
+        sft.train_language(model, frames, stage.options, out / stage.name, place, sizes=rows.sizes, shared=shared)
     else:
         heads = None
         if stage.options.dense_weight:

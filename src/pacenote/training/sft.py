@@ -19,6 +19,7 @@ from pacenote.training.kd import KdOptions
 from pacenote.training.order import members_of, order_of
 from pacenote.training.packs import Grid, Pack, Packer, answer_loss, collate_packs, embed, hidden_states
 from pacenote.training.questions import Ask, ask, plain, with_unknown
+from pacenote.training.shared import Shared, allocate, stamp
 from pacenote.training.targets import cells_of
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class SftOptions:
     of a `full` stage (each step encodes fresh views; `copies` is not read)."""
 
     epochs: float = 10.0  # passes over the frames
+    steps: int = 0  # of the optimizer, in place of epochs
     batch: int = 16
     accumulate: int = 1
     asks: int = 4  # questions a frame and step
@@ -142,8 +144,7 @@ def cache_tokens(model: Model, frames: Frames, options: SftOptions, store: Path,
             keep_memory()
         cells = {name: model.family.image_tokens(grid, model.model) for name, grid in shapes.items()}
         arrays = {
-            name: np.lib.format.open_memmap(store / f"{name}.npy", "w+", np.int16, (total, cells[name], encoder.width))
-            for name in shapes
+            name: allocate(store / f"{name}.npy", np.int16, (total, cells[name], encoder.width)) for name in shapes
         }
         records: list[Record] = []
         with torch.inference_mode(), autocast(device), bar("encode views", total) as advance:
@@ -151,7 +152,7 @@ def cache_tokens(model: Model, frames: Frames, options: SftOptions, store: Path,
                 stop = min(start + batch, total)
                 pictures, crops = [], []
                 for k in range(start, stop):
-                    rng = np.random.default_rng((options.seed, 2, k))
+                    rng = np.random.default_rng((2, k))  # not the seed's: trainings share what a teacher sees
                     copy, index = divmod(k, len(frames))
                     strength = replace(options.augment, photometric=0.0, zoom=0.0) if copy == 0 else options.augment
                     seen = view_of(frames, index, rng, strength)
@@ -251,10 +252,13 @@ def train_language(
     device: str = "auto",
     *,
     sizes: Sequence[int] = (),
+    shared: Shared | None = None,
 ) -> None:
-    """The `language` stage, in place; resumes from checkpoints in `out`. `sizes`: frames of each Dataset among them."""
+    """The `language` stage, in place; resumes from checkpoints in `out`. `sizes`: frames of each Dataset among them.
+    `shared` keeps the teacher's tokens (default: in `out`)."""
     from functools import partial
 
+    from pacenote.models import resolve
     from pacenote.training.loop import fit
 
     cache = cache_tokens(model, frames, options, out / "tokens")
@@ -262,10 +266,12 @@ def train_language(
     loss: Any = cached_loss
     if options.teacher:
         teacher = teacher_of(model, options.teacher)
-        taught = cache_tokens(teacher, frames, options, out / "teacher-tokens")
+        key = (stamp(Path(resolve(options.teacher))), options.copies, options.augment)
+        with (shared or Shared(out)).place("tokens", *key) as place:
+            taught = cache_tokens(teacher, frames, options, place)
         loss = TaughtLoss(teacher.model, options.kd)
     packer = Packer(model)
-    steps = max(1, round(options.epochs * len(frames) / (options.batch * options.accumulate)))
+    steps = options.steps or max(1, round(options.epochs * len(frames) / (options.batch * options.accumulate)))
     order = order_of(members_of(sizes or [len(frames)], options.copies), options.shares, options.seed)
     stream = CachedStream(cache, order, packer, steps * options.batch * options.accumulate, options, taught)
     groups = parameter_groups(model.model, model.family, options.lr, options.muon)
@@ -377,7 +383,7 @@ def train_full(
     from pacenote.training.loop import fit
 
     packer = Packer(model)
-    steps = max(1, round(options.epochs * len(frames) / (options.batch * options.accumulate)))
+    steps = options.steps or max(1, round(options.epochs * len(frames) / (options.batch * options.accumulate)))
     order = order_of(members_of(sizes or [len(frames)]), options.shares, options.seed)
     stream = LiveStream(frames, order, packer, steps * options.batch * options.accumulate, options)
     groups = parameter_groups(model.model, model.family, options.lr, options.muon)

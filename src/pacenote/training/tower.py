@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pacenote.training.sights import sight_of
 from pacenote.training.targets import FACTS, LIMITS, TARGETS, UNKNOWN
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the image processor (OPENAI_CLIP_MEAN / STD)
@@ -174,25 +175,32 @@ class DenseTask(nn.Module):
         tokens = self.encoder(images)
         return self.heads.cells(tokens).float(), self.facts(tokens)
 
-    def forward(self, images: Tensor, cells: Tensor, facts: Tensor, patches: Tensor | None = None) -> dict[str, Tensor]:
+    def forward(
+        self,
+        images: Tensor,
+        cells: Tensor,
+        facts: Tensor,
+        patches: Tensor | None = None,
+        sight: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
         """images uint8 (B, H, W, 3), cells int8 (B, cells, targets), facts int64 (B, facts), patches int8 (B, cells,
-        merge^2, classes)."""
+        merge^2, classes). `sight`: what the teacher saw there, as it is stored; without it the teacher looks now."""
         encoder: Any = self.encoder
-        sight = None if self.teacher is None else self.teacher(images)
+        theirs = None if self.teacher is None else sight_of(sight) if sight is not None else self.teacher(images)
         if self.patch_heads is not None and patches is not None:
             details = encoder.patch_tokens(images)
             tokens = encoder.merged(details)
-            fine = self.patch_heads.loss(details, patches, None if sight is None else sight.patches)
+            fine = self.patch_heads.loss(details, patches, None if theirs is None else theirs.patches)
         else:
             tokens = encoder(images)
             fine = tokens.new_zeros((), dtype=torch.float32)
         logits = self.heads.cells(tokens).float()
-        seen, told = (None, None) if sight is None else (sight.cells, sight.facts)
+        seen, told = (None, None) if theirs is None else (theirs.cells, theirs.facts)
         loss = cell_loss(logits, cells, self.heads.positive, self.heads.weight, seen)
         loss = loss + LIMIT_WEIGHT * limit_loss(logits, cells)
         whole = loss + fine + self.facts_weight * fact_loss(self.facts(tokens), facts, told)
-        if sight is not None and self.project is not None:
-            whole = whole + self.teacher_weight * token_loss(self.project(tokens).float(), sight.tokens)
+        if theirs is not None and self.project is not None:
+            whole = whole + self.teacher_weight * token_loss(self.project(tokens).float(), theirs.tokens)
         return {"loss": whole, "cell_loss": loss.detach()}
 
 

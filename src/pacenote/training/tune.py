@@ -51,6 +51,7 @@ class TuneOptions:
     `cache`: a teacher cache of the same Datasets; its rows are what is trained on, and `kd` says how."""
 
     epochs: float = 3.0
+    steps: int = 0  # of the optimizer, in place of epochs
     batch: int = 8
     accumulate: int = 1
     lr: dict[str, float] = field(default_factory=lambda: {"language": 1e-4})
@@ -286,7 +287,7 @@ def tune(
     say(f"{len(rows)} examples{', ' + str(len(cache)) + ' taught' if cache else ''}; {trained} parameters learn")
     if options.checkpointing:
         model.model.gradient_checkpointing_enable({"use_reentrant": False})
-    steps = max(1, round(options.epochs * len(rows) / (options.batch * options.accumulate)))
+    steps = options.steps or max(1, round(options.epochs * len(rows) / (options.batch * options.accumulate)))
     order = order_of(members_among(sizes or [len(samples)], [r.index for r in rows]), options.shares, options.seed)
     if options.by_length:
         lengths = [length_of(model, samples[row.index], row) for row in rows]

@@ -84,11 +84,12 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Hold `out` (an existing directory) alone; InputError when another process does. Ends with the process."""
+def locked(out: Path, wait: bool = False) -> Iterator[None]:
+    """Hold `out` (an existing directory) alone; InputError when another process does, unless told to `wait` for it.
+    Ends with the process."""
     with (out / ".lock").open("w") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:
             raise InputError(f"{out}: another command is writing there; wait for it or give another --out") from None
         yield
