@@ -92,6 +92,14 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert lines[0].startswith("pacenote: ")
 
 
+@pytest.mark.parametrize("words", [["advise", "m", "x.jpg"], ["watch", "m", "x.mp4", "--out", "y.mp4"]])
+def test_withhold_wants_a_confidence(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--withhold", "1.5"])
+    assert ended.value.code == 2
+    assert "--withhold: 1.5: give a confidence from 0 to below 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["evaluate", "advise", "watch"])
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -10,7 +10,7 @@ EPILOG = """examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pacenote.cli.asking import add_asking
+    from pacenote.cli.asking import add_asking, add_withhold
 
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="MODEL", help="a model directory, a shipped name or a hub id")
@@ -20,9 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--question", metavar="TEXT", help="ask this instead of the neutral request")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="pictures a call (1, which times each alone)")
-    parser.add_argument(
-        "--withhold", type=float, default=0.0, metavar="P", help="say nothing of a slot less confident than P (0)"
-    )
+    add_withhold(parser)
     add_asking(parser)
 
 
@@ -39,8 +37,6 @@ def run(args: argparse.Namespace) -> int:
 
     if args.batch < 1:
         raise InputError(f"--batch {args.batch}: give at least 1")
-    if not 0 <= args.withhold < 1:
-        raise InputError(f"--withhold {args.withhold}: give a confidence from 0 to below 1")
     images = find_images([Path(name) for name in args.images])
     model = load_model(args.model, args.device)
     with contextlib.ExitStack() as stack:

@@ -3,6 +3,20 @@
 import argparse
 
 
+def _confidence(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a confidence from 0 to below 1")
+    return value
+
+
+def add_withhold(parser: argparse.ArgumentParser) -> None:
+    """`--withhold`."""
+    parser.add_argument(
+        "--withhold", type=_confidence, default=0.0, metavar="P", help="say nothing of a slot less confident than P (0)"
+    )
+
+
 def add_asking(parser: argparse.ArgumentParser) -> None:
     """`--fit`, `--speed`, `--engine` and `--device`."""
     from pacenote.engine import ENGINE, ENGINES

@@ -13,7 +13,7 @@ EPILOG = """example:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pacenote.cli.asking import add_asking
+    from pacenote.cli.asking import add_asking, add_withhold
 
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="MODEL", help="a model directory, a shipped name or a hub id")
@@ -36,9 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--confidence", action="store_true", help="show the model's confidence in each card")
     parser.add_argument("--no-crop", action="store_true", help="do not enlarge the light")
     parser.add_argument("--question", metavar="TEXT", help="ask this instead of the neutral request")
-    parser.add_argument(
-        "--withhold", type=float, default=0.0, metavar="P", help="show nothing of a slot less confident than P (0)"
-    )
+    add_withhold(parser)
     parser.add_argument(
         "--still", type=float, default=0.0, metavar="LEVELS",
         help="a frame none of whose patches moved so far (of 255; say 3) keeps the last answer (0: ask about all)",
