@@ -133,6 +133,38 @@ def half_billion(starter: Model) -> Model:
     return replace(starter, model=install(model).eval(), name="0.5 B, random weights")
 
 
+def in_int4(model: Model) -> Model:
+    """`model` with the linear layers of its language part packed in int4, each group of 128 weights rounded to the
+    nearest of 16 steps: what the kernels cost does not depend on how the steps were chosen."""
+    import copy
+    from dataclasses import replace
+
+    from pacenote.models.int4 import int4_linear
+
+    held = copy.deepcopy(model.model)
+    for name, module in list(held.named_modules()):
+        if not isinstance(module, torch.nn.Linear) or model.family.part(f"{name}.weight") != "language":
+            continue
+        rows, width = module.weight.shape
+        parts = module.weight.detach().float().view(rows, width // 128, 128)
+        low, high = parts.amin(2).clamp(max=0), parts.amax(2).clamp(min=0)
+        scale = ((high - low) / 15).clamp(min=1e-8)
+        zero = (-low / scale).round()
+        values = (parts / scale[..., None] + zero[..., None]).round().clamp(0, 15).view(rows, width)
+        bias = None if module.bias is None else module.bias.detach()
+        packed = int4_linear(values.to(torch.uint8), scale.to(module.weight.dtype), zero.to(torch.uint8), bias)
+        if packed is None:
+            raise SystemExit(f"{name}: no int4 kernel takes it here")
+        held.set_submodule(name, packed)
+    return replace(model, model=held, name=f"{model.name}, int4")
+
+
+def weights_mib(model: Model) -> float:
+    """MiB of all parameters and buffers."""
+    held = [*model.model.parameters(), *model.model.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in held) / 2**20
+
+
 def average_delta(name: str, data: str, limit: int | None) -> float:
     """Average of parallel mode minus that of exact mode, over frames of `data`."""
     import tempfile
@@ -174,7 +206,12 @@ def main() -> None:
             result[name]["average_delta"] = average_delta(name, args.data, None)
             large = half_billion(load(name, device, torch.bfloat16))
             large.model.to(device)
-            result[large.name] = compare(large, frames[:13], device)
+            packed = in_int4(large)
+            for one in (large, packed):
+                result[one.name] = compare(one, frames[:13], device) | {"weights_mib": weights_mib(one)}
+            for mode in ("exact", "parallel"):  # not in turns with each other, but minutes apart
+                ratio = result[large.name][f"{mode}_decode_ms"] / result[packed.name][f"{mode}_decode_ms"]
+                result[packed.name][f"{mode}_decode_speedup_over_bf16"] = ratio
     for name, figures in result.items():
         if not isinstance(figures, dict):
             continue

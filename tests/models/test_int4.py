@@ -28,7 +28,7 @@ def layer(rows: int, width: int, group: int, seed: int, *, bias: bool = False, s
     rows=st.integers(1, 12).map(lambda n: 16 * n),
     width=st.sampled_from([32, 64, 128, 192, 384]),
     group=st.sampled_from([32, 64, 128]),
-    lead=st.sampled_from([(1,), (3,), (2, 5), (1, 40), (2, 3, 4), (0,)]),
+    lead=st.sampled_from([(1,), (3,), (2, 5), (1, 40), (2, 3, 4), (0,), (3, 40)]),
     dtype=st.sampled_from([torch.float32, torch.bfloat16, torch.float16]),
     bias=st.booleans(),
     symmetric=st.booleans(),
@@ -52,11 +52,10 @@ def test_a_packed_layer_is_its_dense_weight(
 
 
 @pytest.mark.parametrize("rows", [16, 32, 48, 64, 80, 96, 128, 144, 192, 272])
-def test_the_kernels_layout_is_read_back_bit_for_bit(rows: int) -> None:
+def test_the_kernels_layout_is_spelt_out_exactly(rows: int) -> None:
     values, scale, zero, _ = layer(rows, 96, 32, rows)
     packed = int4.int4_linear(values, scale, zero)
-    assert torch.equal(int4._read_back(packed.packed, rows, 96), values.t())
-    held, dense = packed.weight_kn(torch.float32), int4.dequantize(values, scale, zero, torch.float32).t()
+    held, dense = packed.dense(torch.eye(96)), int4.dequantize(values, scale, zero, torch.float32).t()
     torch.testing.assert_close(held, dense, rtol=1e-5, atol=1e-6)
 
 
