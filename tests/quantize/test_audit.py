@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,8 +152,12 @@ def test_a_checkpoint_over_the_limit_is_put_aside(
     assert {"audit.json", "audit.md", "config.json", "quantization.json"} <= {
         path.name for path in (tmp_path / "out.rejected").iterdir()
     }
-    assert main([*argv, "--out", str(tmp_path / "other"), "--max-red-green", "1", "--json", str(file)]) == 0
+    assert (
+        main([*argv, "--out", str(tmp_path / "other"), "--max-red-green", "1", "--json", str(file), "--control"]) == 0
+    )
     said = capsys.readouterr().out
+    control = json.loads(file.read_text())["audit"]["control"]
+    assert control["n"] > 0 and control["same"] <= control["n"] and "rounding alone: red is green in float32" in said
     assert "Flips that matter" in said and "layer alone" in said and file.is_file()
 
 

@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-red-green", type=float, default=0.005, metavar="SHARE",
         help="largest 95 %% bound of red that became green, of what 16 bits call red (0.005)",
     )  # fmt: skip
+    parser.add_argument(
+        "--control", action="store_true", help="also count what flips between the 16-bit model and itself in float32"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the rows and tokens drawn (0)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
@@ -65,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         scheme=args.scheme, methods=tuple(args.methods), rows=args.rows, dev_rows=args.dev_rows, group=args.group,
         balance=args.balance, sensitivity=args.sensitivity, seed=args.seed, device=args.device,
     )  # fmt: skip
-    audit = AuditOptions(tuple(args.audit), args.audit_split, args.audit_limit, args.max_red_green)
+    audit = AuditOptions(tuple(args.audit), args.audit_split, args.audit_limit, args.max_red_green, args.control)
     figures = quantize_audited(args.model, args.data, args.out, options, audit)
     if args.json:
         write_json(args.json, figures)

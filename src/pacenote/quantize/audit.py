@@ -31,10 +31,12 @@ def audit(
     split: str = "test",
     limit: int | None = None,
     device: str = "auto",
+    control: bool = False,
     seed: int = 0,
     resamples: int = 1000,
 ) -> dict[str, Any]:
-    """Ask both models about a split of the Datasets `data`, one model after the other, and compare; see `compare`."""
+    """Ask both models about a split of the Datasets `data`, one model after the other, and compare; see `compare`.
+    With `control` also the 16-bit model in float32: what flips there is rounding's doing alone (`control`)."""
     from pacenote.evaluate.source import open_source
     from pacenote.evaluate.suite import load_model
 
@@ -42,8 +44,14 @@ def audit(
     told = []
     for name, label in ((reference, "16-bit answers"), (quantized, "quantized answers")):
         told.append(ask_all(load_model(name, device), sources, label, limit=limit))
-    figures = compare(*told, seed=seed, resamples=resamples)
-    return {"data": [source.name for source in sources], "split": split} | figures
+    figures: dict[str, Any] = {"data": [source.name for source in sources], "split": split}
+    figures |= compare(*told, seed=seed, resamples=resamples)
+    if control:
+        model = load_model(reference, device)
+        model.model.float()
+        rounded = compare(told[0], ask_all(model, sources, "float32 answers", limit=limit), resamples=0)
+        figures["control"] = {name: rounded[name] for name in ("n", "same", "red_green", "cone_missed")}
+    return figures
 
 
 def compare(first: Sequence[Asked], second: Sequence[Asked], *, seed: int = 0, resamples: int = 1000) -> dict[str, Any]:

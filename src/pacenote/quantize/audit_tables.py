@@ -22,6 +22,11 @@ def tables(figures: Mapping[str, Any]) -> Iterator[Table]:
         ["cone lost, of what 16 bits call a cone", share(figures["cone_missed"])],
         ["... where there is one", share(figures["cone_missed"]["wrong"])],
     ]
+    if held := figures.get("control"):
+        flips += [
+            ["rounding alone: red is green in float32", share(held["red_green"])],
+            ["rounding alone: a cone is lost in float32", share(held["cone_missed"])],
+        ]
     yield "Flips that matter, with one-sided exact 95 % bounds (Clopper-Pearson).", ["", "frames"], flips
     yield "Scores of both models; the interval is that of the difference.", *_scores(figures["scores"])
     states = figures["light"]["states"]

@@ -21,6 +21,7 @@ class AuditOptions:
     split: str = "test"
     limit: int | None = None
     most: float = 0.005
+    control: bool = False  # also what rounding to 16 bits alone flips
 
     def __post_init__(self) -> None:
         if not 0 < self.most <= 1:
@@ -39,7 +40,7 @@ def quantize_audited(
     def gate(checkpoint: Path, place: Path) -> str:
         held["audit"] = audits.audit(
             model, str(checkpoint), audit.data, split=audit.split, limit=audit.limit, device=options.device,
-            seed=options.seed,
+            control=audit.control, seed=options.seed,
         )  # fmt: skip
         audits.write(held["audit"], place)
         return audits.verdict(held["audit"], audit.most)

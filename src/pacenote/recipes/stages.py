@@ -149,13 +149,14 @@ class Quantize(Stage):
     audit_split: Literal["train", "dev", "test"] = "test"
     audit_limit: int | None = None
     max_red_green: float = 0.005
+    control: bool = False
     device: str = "auto"
 
     def __post_init__(self) -> None:
         from pacenote.quantize.audited import AuditOptions
 
         self._options(0)  # a wrong word is said when the recipe is read
-        AuditOptions(self.audit, self.audit_split, self.audit_limit, self.max_red_green)
+        AuditOptions(self.audit, self.audit_split, self.audit_limit, self.max_red_green, self.control)
 
     def _options(self, seed: int) -> Any:
         from pacenote.quantize.settings import QuantizeOptions
@@ -172,7 +173,7 @@ class Quantize(Stage):
 
         for left in (out / "model", out / "model.rejected"):  # of an attempt that failed
             remove(left)
-        audit = AuditOptions(self.audit, self.audit_split, self.audit_limit, self.max_red_green)
+        audit = AuditOptions(self.audit, self.audit_split, self.audit_limit, self.max_red_green, self.control)
         figures = quantize_audited(self.model, self.data, out / "model", self._options(context.seed), audit)
         write_json(out / "figures.json", figures)
 
