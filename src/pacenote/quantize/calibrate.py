@@ -57,7 +57,8 @@ def answer_text(sample: Sample) -> str | None:
 
 
 def choose(data: Sequence[str], split: str, count: int, seed: int, option: str, least: int) -> list[Sample]:
-    """`count` samples of a split with a picture and a whole answer, drawn without replacement over all `data`.
+    """`count` samples of a split with a picture and a whole answer, drawn without replacement over those of `data` that
+    have it.
 
     Raises InputError that says how many there are when they are fewer than `least`.
     """
@@ -65,7 +66,7 @@ def choose(data: Sequence[str], split: str, count: int, seed: int, option: str, 
 
     from pacenote.data.dataset import Dataset
 
-    sets = [Dataset.open(name, split=split) for name in data]
+    sets = [Dataset.open(name, split=split) for name in data if split in Dataset.open(name).splits]
     places = [(number, row) for number, one in enumerate(sets) for row in range(len(one))]
     order = np.random.default_rng(seed).permutation(len(places))
     found: list[Sample] = []

@@ -9,6 +9,7 @@
       photos: {kind: advise, model: starter-teacher, images: "${inputs.photos}", when: "${inputs.photos}"}
 
 `${NAME.out}` is the directory of an earlier stage, `${inputs.NAME}` an input, `${recipe.dir}` the recipe's own folder.
+`repeat: [1, 2, 3]` makes three stages of one (`recipes/repeat.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pacenote.errors import InputError
+from pacenote.recipes.repeat import unroll
 from pacenote.recipes.stage import Stage
 from pacenote.recipes.stages import KINDS
 from pacenote.work.settings import build, check_keys, fill, given_inputs, read_yaml, references, unknown
@@ -91,7 +93,7 @@ def load(path: str | Path, inputs: Mapping[str, Any] | None = None, seed: int | 
     values = given_inputs(given, inputs, str(path))
     known = {f"inputs.{key}": value for key, value in values.items()} | {"recipe.dir": str(path.parent)}
     filled: dict[str, dict[str, Any]] = {}
-    for name, settings in stages.items():
+    for name, settings in unroll(stages, str(path)).items():
         place = f"{path}: stage {name}"
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", str(name)) or name in ("inputs", "recipe"):
             raise InputError(f"{place}: a stage's name is a lower-case word (letters, digits, - and _)")
