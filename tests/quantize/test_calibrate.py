@@ -10,9 +10,11 @@ import torch
 
 from pacenote.data import Dataset
 from pacenote.engine.grammar import grammar
+from pacenote.errors import InputError
 from pacenote.quantize.calibrate import balanced, capture, choose, decisions, dev_loss, encoded
 from pacenote.training.batches import answer_rows, collate
 from tests.models.tiny import FAMILY_NAMES, tiny_model
+from tests.quantize.conftest import write_set
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
@@ -61,3 +63,12 @@ def test_decisions_are_the_nodes_with_a_choice() -> None:
 def test_rows_are_drawn_by_seed(data: Path) -> None:
     one, same, other = ([s.id for s in choose([str(data)], "train", 5, seed, "--rows", 5)] for seed in (1, 1, 2))
     assert one == same != other and len(set(one)) == 5
+
+
+def test_each_split_comes_from_the_sets_that_have_it(tmp_path: Path) -> None:
+    one, other = write_set(tmp_path / "one", {"train": 3}), write_set(tmp_path / "other", {"dev": 2})
+    both = [str(one), str(other)]
+    assert {s.scene for s in choose(both, "train", 9, 0, "--rows", 1)} == {"train0", "train1"}
+    assert {s.scene for s in choose(both, "dev", 9, 0, "--dev-rows", 1)} == {"dev0"}
+    with pytest.raises(InputError, match="0 rows of split dev can be used, 1 are needed"):
+        choose([str(one)], "dev", 9, 0, "--dev-rows", 1)
