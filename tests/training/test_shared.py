@@ -48,6 +48,7 @@ def test_a_stamp_changes_with_the_content(tmp_path: Path) -> None:
     assert changed != before
     os.utime(tmp_path / "a", ns=(0, 0))
     assert stamp(tmp_path) != changed
+    assert stamp(Path("owner/name")) != stamp(Path("owner/other"))  # hub ids
 
 
 def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from pacenote.errors import InputError
 from pacenote.training import dense, sights
 from pacenote.training.augment import SEEN, Strength
 from pacenote.training.dense import DenseOptions, TaughtStream, dense_teacher, pretrain
 from pacenote.training.loop import autocast
+from pacenote.training.recipe import parse_recipe
 from pacenote.training.shared import Shared
 from pacenote.training.sights import Views, look
 from pacenote.training.tower import DenseTask, QwenEncoder
@@ -108,3 +110,9 @@ def test_two_trainings_look_once(
         assert not all(torch.equal(p, q) for p, q in zip(before, encoder.parameters(), strict=True))
     assert looks[0] == looks[1] and looks[0].parent == tmp_path / "cache"
     assert (looks[0] / sights.DONE).read_text() == "24"
+
+
+def test_copies_without_a_teacher_are_refused() -> None:
+    raw = {"name": "x", "model": {"size": "student"}, "stages": [{"kind": "dense", "copies": 2}]}
+    with pytest.raises(InputError, match="stage 1: copies are the views at which a teacher looks once; name a teacher"):
+        parse_recipe(raw)

@@ -49,6 +49,10 @@ class DenseOptions:
     seed: int = 0
     compile: bool = True
 
+    def __post_init__(self) -> None:
+        if self.copies and not self.teacher:
+            raise ValueError("copies are the views at which a teacher looks once; name a teacher, or leave them out")
+
 
 class DenseStream:
     """Random views of frames, in a fixed order: item k depends on (seed, k) alone."""
@@ -156,7 +160,6 @@ def pretrain(
     import numpy as np
     import torch
 
-    from pacenote.models import resolve
     from pacenote.training.loop import fit, pick_device
     from pacenote.training.tower import DenseTask
 
@@ -191,20 +194,14 @@ def pretrain(
     if heads is not None:
         task.load_state_dict(heads, strict=False)
     steps = options.steps or max(1, round(options.epochs * len(frames) / options.batch))
-    members = members_of(sizes or [len(frames)], options.copies if teacher is not None and options.copies else 1)
+    members = members_of(sizes or [len(frames)], max(1, options.copies))
     order, length = order_of(members, options.shares, options.seed), steps * options.batch
     stream: Any
-    if teacher is not None and options.copies:
-        views = Views(frames, options.copies, options.augment, options.view)
-        key = (
-            stamp(Path(resolve(options.teacher))),
-            options.copies,
-            replace(options.augment, photometric=0.0),
-            options.view,
+    if options.copies:
+        views, place = Views(frames, options.copies, options.augment, options.view), pick_device(device)
+        stream = TaughtStream(
+            views, _sights(teacher, views, options, shared or Shared(out), place), order, length, options.seed, patch
         )
-        with (shared or Shared(out)).place("sights", *key) as place:
-            sights = look(teacher, views, place, options.batch, pick_device(device))
-        stream = TaughtStream(views, sights, order, length, options.seed, patch)
     else:
         stream = DenseStream(frames, order, length, options.augment, options.seed, options.view, patch)
     visual = [p for p in encoder.parameters() if p.requires_grad]
@@ -215,6 +212,14 @@ def pretrain(
         weight_decay=options.weight_decay, device=device, compile=options.compile,
     )  # fmt: skip
     return task
+
+
+def _sights(teacher: Any, views: Views, options: DenseOptions, shared: Shared, device: str) -> Sights:
+    from pacenote.models import resolve
+
+    key = (stamp(Path(resolve(options.teacher))), views.copies, replace(views.strength, photometric=0.0), views.size)
+    with shared.place("sights", *key) as place:
+        return look(teacher, views, place, options.batch, device)
 
 
 def dense_teacher(encoder: Any, teacher: str) -> Any:

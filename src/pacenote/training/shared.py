@@ -37,7 +37,9 @@ class Shared:
 
 def stamp(path: Path) -> list[list[Any]]:
     """Names, sizes and times of change of the files under `path`: another content has another stamp, and it costs no
-    reading of terabytes. Hidden names do not count."""
+    reading of terabytes. Hidden names do not count; what is not there (a hub id) stands for itself."""
+    if not path.exists():
+        return [[str(path), 0, 0]]
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     seen = [(file.relative_to(path), file.stat()) for file in files]
     return [
