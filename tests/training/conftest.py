@@ -35,3 +35,7 @@ def model(tokenizer: Any) -> Any:
 @pytest.fixture(scope="session")
 def drawn() -> Any:
     return streets(12)
+
+
+def weights(model: Any) -> dict[str, Any]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
