@@ -186,7 +186,7 @@ def _shipped() -> Iterator[Finding]:
     from pacenote.models import shipped
 
     models = shipped.names()
-    for name in ("starter-teacher", "starter-student"):
+    for name in ("starter-teacher", "starter-student", "starter-distilled", "starter-distilled-int4"):
         have = name in models
         size = sum(p.stat().st_size for p in (shipped.ROOT / name).rglob("*") if p.is_file()) / 2**20 if have else 0.0
         detail = f"{size:.1f} MiB" if have else "not in this installation"

@@ -16,7 +16,7 @@ from pacenote.evaluate import paired, tables
 from pacenote.evaluate.compare import read_answers, read_figures
 from pacenote.evaluate.source import Source
 
-MEASURED = ("fps", "memory_mib")  # of an evaluation as a whole: no interval
+MEASURED = ("fps", "memory_mib", "weights_mib")  # of an evaluation as a whole: no interval
 
 
 def group(

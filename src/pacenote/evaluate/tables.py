@@ -7,6 +7,7 @@ from typing import Any
 ROWS: tuple[tuple[str, str], ...] = (
     ("FPS", "fps"),
     ("Memory (MiB)", "memory_mib"),
+    ("Weights (MiB)", "weights_mib"),
     ("Recommended Speed sMAPE", "speed.smape"),
     ("Recommended Speed R2", "speed.r2"),
     *((f"{name} {what}", f"{slot}.{what.lower()}")
