@@ -100,7 +100,8 @@ def test_a_run_of_every_kind_ends_in_one_page(place: Path, capsys: pytest.Captur
     assert {name: state["status"] for name, state in ends.items()} == dict.fromkeys(ends, "done")
     page = (out / "report.html").read_text()
     assert "Both models" in page
-    assert "Scores on set (test)" in page
+    assert page.index("both (2 seeds)") < page.index("Failures, the most confident first")  # the recipe's table leads
+    assert "Scores on set (test)" not in page
     assert "Failures, the most confident first" in page
     assert page.count("<video") == 1
     assert page.count("data:image/") > 12
@@ -123,6 +124,11 @@ def test_a_run_of_every_kind_ends_in_one_page(place: Path, capsys: pytest.Captur
     (out / "report.html").unlink()
     assert main(["report", str(out)]) == 0
     assert "side by side" in (out / "report.html").read_text()
+    held = yaml.safe_load(recipe(place).read_text())
+    del held["stages"]["table"]
+    (place / "r.yaml").write_text(yaml.safe_dump(held, sort_keys=False))
+    assert main(["run", str(place / "r.yaml"), "--out", str(out)]) == 0
+    assert "Scores on set (test)" in (out / "report.html").read_text()  # without one all evaluations side by side
 
 
 def test_a_retrained_model_is_scored_again(place: Path) -> None:

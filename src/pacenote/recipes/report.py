@@ -32,8 +32,12 @@ def write_page(run: Path) -> Path:
             page.paragraph(words)
     outs = {name: str(run / "stages" / name) for name in recipe.stages}
     ended = {name: state for name, state in record["stages"].items() if recipe.stages[name]["kind"] != "report"}
-    _scores(page, {name: run / "stages" / name for name, state in ended.items() if "seconds" in state})
-    for name, state in ended.items():
+    made = {name: run / "stages" / name for name, state in ended.items() if "seconds" in state}
+    tables = {name for name in made if recipe.stages[name]["kind"] == "table"}
+    if not tables:  # the recipe's own tables say it better
+        _scores(page, made)
+    for name in sorted(ended, key=lambda name: name not in tables):
+        state = ended[name]
         page.heading(name.replace("_", " ").replace("-", " ").capitalize())
         if "seconds" in state:
             recipe.stage(name, outs).show(page, run / "stages" / name)

@@ -54,6 +54,7 @@ def truth_line(truth: Truth, slot: str) -> str:
 def show_training(page: Page, out: Path) -> None:
     """The loss of each stage of a training, and its figures."""
     import matplotlib
+    import matplotlib.ticker
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -72,6 +73,9 @@ def show_training(page: Page, out: Path) -> None:
     for axis, (name, points) in zip(axes[0], curves.items(), strict=True):
         axis.plot(*zip(*points, strict=True), linewidth=1.2)
         axis.set(title=name, xlabel="step", ylabel="loss", yscale="log")
+        axis.yaxis.set_minor_locator(matplotlib.ticker.LogLocator(subs=(2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")  # 0.2, not 2 x 10^-1
+        axis.yaxis.set_minor_formatter("{x:g}")
         axis.spines[["top", "right"]].set_visible(False)
     page.figure(figure, "Training loss of each stage")
 
