@@ -204,17 +204,21 @@ def test_weights_that_are_not_finite_are_named() -> None:
         compress.check_finite(model)
 
 
-def test_within_the_error_of_the_loss_the_nearest_decisions_win() -> None:
+def test_of_what_costs_no_loss_the_nearest_decisions_win() -> None:
     import numpy as np
 
     def told(*sums: float) -> Measured:
         return Measured(np.array(sums), np.ones(4), 0.0, ())
 
+    whole, far = told(1, 2, 3, 4), told(2.1, 2.9, 4.1, 5.0)
     near = {"a": told(1, 2, 3, 4), "b": told(1.1, 1.9, 3.1, 4.0)}
-    assert best(near, {"a": {"divergence": 0.2}, "b": {"divergence": 0.1}}) == "b"
-    assert best(near, {"a": {"divergence": 0.1}, "b": {"divergence": 0.2}}) == "a"
-    far = {"a": told(1, 2, 3, 4), "b": told(2.1, 2.9, 4.1, 5.0)}
-    assert best(far, {"a": {"divergence": 0.2}, "b": {"divergence": 0.1}}) == "a"
+    assert best(whole, near, {"a": {"divergence": 0.2}, "b": {"divergence": 0.1}}) == "b"
+    assert best(whole, near, {"a": {"divergence": 0.1}, "b": {"divergence": 0.2}}) == "a"
+    lucky = {"a": told(0.2, 1, 2.2, 3.1), "b": told(1.1, 1.9, 3.1, 4.0)}  # less loss than 16 bits is no merit
+    assert best(whole, lucky, {"a": {"divergence": 0.2}, "b": {"divergence": 0.1}}) == "b"
+    assert best(whole, {"a": whole, "b": far}, {"a": {"divergence": 0.2}, "b": {"divergence": 0.1}}) == "a"
+    worse = {"a": far, "b": told(3, 4, 5, 6.5)}
+    assert best(whole, worse, {"a": {"divergence": 0.2}, "b": {"divergence": 0.1}}) == "a"
 
 
 def test_groups_are_the_largest_that_divide() -> None:

@@ -122,7 +122,7 @@ class _Work:
             dtype, wanted = model.model.dtype, checkpoint.logits(model, self.dev[:CHECKED])
             made[method] = (checkpoint.write(model, place / method, targets, ignored(family)), dtype, wanted)
             del model
-        method = best(measured, losses)
+        method = best(reference, measured, losses)
         for file in (place / method).iterdir():
             file.rename(place / file.name)
         for other in measured:
@@ -168,14 +168,13 @@ def _not_quantized(name: str, source: str) -> None:
         raise InputError(f"{name}: is quantized already; give the 16-bit model that it was made from")
 
 
-def best(measured: dict[str, Measured], losses: dict[str, Any]) -> str:
-    """The method with the lowest dev loss; of those that it beats by less than the standard error of the difference on
-    these rows, the one whose decisions are nearest to the 16-bit model's. A lower loss by luck is no reason: what flips
-    is what moved."""
-    first = min(measured, key=lambda name: measured[name].loss)
-    level = [
-        name for name, own in measured.items() if own.loss - measured[first].loss <= own.error(measured[first])
-    ]  # fmt: skip
+def best(reference: Measured, measured: dict[str, Measured], losses: dict[str, Any]) -> str:
+    """Of the methods whose dev loss is not above the 16-bit model's by more than the standard error of the difference
+    on these rows, the one whose decisions are nearest to the 16-bit model's; where all are above it, the one with the
+    lowest loss. Less loss than 16 bits is luck on these rows, no merit: what flips is what moved."""
+    level = [name for name, own in measured.items() if own.loss - reference.loss <= own.error(reference)]
+    if not level:
+        return min(measured, key=lambda name: measured[name].loss)
     return min(level, key=lambda name: losses[name]["divergence"] or 0.0)
 
 
