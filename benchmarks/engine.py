@@ -22,6 +22,7 @@ from torch import Tensor
 
 from pacenote.engine.engine import Engine
 from pacenote.engine.grammar import Grammar, grammar
+from pacenote.evaluate.memory import weights_mib
 from pacenote.evaluate.source import open_source
 from pacenote.models import Model, load
 from pacenote.models.frames import fit_frame, frame_size
@@ -159,12 +160,6 @@ def in_int4(model: Model) -> Model:
     return replace(model, model=held, name=f"{model.name}, int4")
 
 
-def weights_mib(model: Model) -> float:
-    """MiB of all parameters and buffers."""
-    held = [*model.model.parameters(), *model.model.buffers()]
-    return sum(tensor.numel() * tensor.element_size() for tensor in held) / 2**20
-
-
 def average_delta(name: str, data: str, limit: int | None) -> float:
     """Average of parallel mode minus that of exact mode, over frames of `data`."""
     import tempfile
@@ -208,7 +203,7 @@ def main() -> None:
             large.model.to(device)
             packed = in_int4(large)
             for one in (large, packed):
-                result[one.name] = compare(one, frames[:13], device) | {"weights_mib": weights_mib(one)}
+                result[one.name] = compare(one, frames[:13], device) | {"weights_mib": weights_mib(one.model)}
             for mode in ("exact", "parallel"):  # not in turns with each other, but minutes apart
                 ratio = result[large.name][f"{mode}_decode_ms"] / result[packed.name][f"{mode}_decode_ms"]
                 result[packed.name][f"{mode}_decode_speedup_over_bf16"] = ratio

@@ -48,10 +48,9 @@ def execute(args: argparse.Namespace, recipe: str, given: dict[str, Any]) -> int
     from pacenote.recipes import load, run_recipe
     from pacenote.work import read_json, write_json
 
-    if args.workers < 1:
-        raise InputError(f"--workers {args.workers}: give at least 1")
-    if args.jobs < 1:
-        raise InputError(f"--jobs {args.jobs}: give at least 1")
+    for name, value in (("workers", args.workers), ("jobs", args.jobs)):
+        if value < 1:
+            raise InputError(f"--{name} {value}: give at least 1")
     loaded = load(recipe, given, args.seed)
     out = args.out or Path("runs") / loaded.name
     page = run_recipe(loaded, out, workers=args.workers, ray=args.ray, jobs=args.jobs)

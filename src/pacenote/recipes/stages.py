@@ -153,10 +153,8 @@ class Quantize(Stage):
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        from pacenote.quantize.audited import AuditOptions
-
         self._options(0)  # a wrong word is said when the recipe is read
-        AuditOptions(self.audit, self.audit_split, self.audit_limit, self.max_red_green, self.control)
+        self._audit()
 
     def _options(self, seed: int) -> Any:
         from pacenote.quantize.settings import QuantizeOptions
@@ -166,15 +164,19 @@ class Quantize(Stage):
             balance=self.balance, sensitivity=self.sensitivity, seed=seed, device=self.device,
         )  # fmt: skip
 
+    def _audit(self) -> Any:
+        from pacenote.quantize.audited import AuditOptions
+
+        return AuditOptions(self.audit, self.audit_split, self.audit_limit, self.max_red_green, self.control)
+
     def run(self, out: Path, context: Context) -> None:
-        from pacenote.quantize.audited import AuditOptions, quantize_audited
+        from pacenote.quantize.audited import quantize_audited
         from pacenote.work import write_json
         from pacenote.work.files import remove
 
         for left in (out / "model", out / "model.rejected"):  # of an attempt that failed
             remove(left)
-        audit = AuditOptions(self.audit, self.audit_split, self.audit_limit, self.max_red_green, self.control)
-        figures = quantize_audited(self.model, self.data, out / "model", self._options(context.seed), audit)
+        figures = quantize_audited(self.model, self.data, out / "model", self._options(context.seed), self._audit())
         write_json(out / "figures.json", figures)
 
     def show(self, page: Page, out: Path) -> None:

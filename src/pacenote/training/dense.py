@@ -15,7 +15,7 @@ from pacenote.data.classes import CLASSES
 from pacenote.errors import InputError
 from pacenote.training.augment import PLAIN, SEEN, Strength, View, photometric, view_of
 from pacenote.training.frames import Frames
-from pacenote.training.order import members_of, order_of
+from pacenote.training.order import members_of, order_of, step_count
 from pacenote.training.shared import Shared, stamp
 from pacenote.training.sights import Sights, Views, look
 from pacenote.training.targets import TARGETS, UNKNOWN, cells_of, class_weights, facts_of, patches_of, positive_weights
@@ -193,7 +193,7 @@ def pretrain(
     )
     if heads is not None:
         task.load_state_dict(heads, strict=False)
-    steps = options.steps or max(1, round(options.epochs * len(frames) / options.batch))
+    steps = step_count(options, len(frames))
     members = members_of(sizes or [len(frames)], max(1, options.copies))
     order, length = order_of(members, options.shares, options.seed), steps * options.batch
     stream: Any

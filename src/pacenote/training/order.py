@@ -8,7 +8,7 @@ import bisect
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pacenote.errors import InputError
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 BLOCK = 240  # items within which every share holds, to the nearest item
 WINDOW = 16  # batches among which rows of like length are put together
+
+
+def step_count(options: Any, rows: int) -> int:
+    """Optimizer steps of a stage over so many rows: its `steps`, else what its `epochs` come to."""
+    passes = options.epochs * rows / (options.batch * getattr(options, "accumulate", 1))
+    return options.steps or max(1, round(passes))
 
 
 @functools.lru_cache(maxsize=8)

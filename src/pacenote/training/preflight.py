@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pacenote.errors import InputError
 from pacenote.training.loop import fast_bf16, pick_device
+from pacenote.training.order import step_count
 from pacenote.training.recipe import Stage, TrainRecipe
 from pacenote.training.tune import TuneOptions
 
@@ -135,8 +136,7 @@ def check_stage(stage: Stage, model: Model, samples: Any, report: StageReport, m
             "mean": round(mean, 1), "max": max(lengths), "answer": round(sum(answers) / len(answers), 1),
             "image": round(sum(images) / len(images), 1),
         }  # fmt: skip
-    passes = options.epochs * len(rows) / (options.batch * options.accumulate)
-    report.steps = options.steps or max(1, round(passes))
+    report.steps = step_count(options, len(rows))
     try:
         if options.lora.r:
             wrapper = adapt(model.model, model.family, options.lora)

@@ -16,7 +16,7 @@ from pacenote.training.augment import CROP_SEEN, SEEN, Strength, View, crop_of, 
 from pacenote.training.batches import IGNORE
 from pacenote.training.frames import Frames, Record
 from pacenote.training.kd import KdOptions
-from pacenote.training.order import members_of, order_of
+from pacenote.training.order import members_of, order_of, step_count
 from pacenote.training.packs import Grid, Pack, Packer, answer_loss, collate_packs, embed, hidden_states
 from pacenote.training.questions import Ask, ask, plain, with_unknown
 from pacenote.training.shared import Shared, allocate, stamp
@@ -271,7 +271,7 @@ def train_language(
             taught = cache_tokens(teacher, frames, options, place)
         loss = TaughtLoss(teacher.model, options.kd)
     packer = Packer(model)
-    steps = options.steps or max(1, round(options.epochs * len(frames) / (options.batch * options.accumulate)))
+    steps = step_count(options, len(frames))
     order = order_of(members_of(sizes or [len(frames)], options.copies), options.shares, options.seed)
     stream = CachedStream(cache, order, packer, steps * options.batch * options.accumulate, options, taught)
     groups = parameter_groups(model.model, model.family, options.lr, options.muon)
@@ -383,7 +383,7 @@ def train_full(
     from pacenote.training.loop import fit
 
     packer = Packer(model)
-    steps = options.steps or max(1, round(options.epochs * len(frames) / (options.batch * options.accumulate)))
+    steps = step_count(options, len(frames))
     order = order_of(members_of(sizes or [len(frames)]), options.shares, options.seed)
     stream = LiveStream(frames, order, packer, steps * options.batch * options.accumulate, options)
     groups = parameter_groups(model.model, model.family, options.lr, options.muon)

@@ -271,7 +271,7 @@ def tune(
     from pacenote.training.cache import TeacherCache
     from pacenote.training.judge import dev_judge
     from pacenote.training.loop import fit, one_writes, read_checkpoint, sharded
-    from pacenote.training.order import by_length, members_among, order_of
+    from pacenote.training.order import by_length, members_among, order_of, step_count
 
     cache = None
     if options.cache:
@@ -287,7 +287,7 @@ def tune(
     say(f"{len(rows)} examples{', ' + str(len(cache)) + ' taught' if cache else ''}; {trained} parameters learn")
     if options.checkpointing:
         model.model.gradient_checkpointing_enable({"use_reentrant": False})
-    steps = options.steps or max(1, round(options.epochs * len(rows) / (options.batch * options.accumulate)))
+    steps = step_count(options, len(rows))
     order = order_of(members_among(sizes or [len(samples)], [r.index for r in rows]), options.shares, options.seed)
     if options.by_length:
         lengths = [length_of(model, samples[row.index], row) for row in rows]
