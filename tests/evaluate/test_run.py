@@ -211,3 +211,30 @@ def test_report_names_the_rows_of_table_2_and_shows_failures(tmp_path: Path) -> 
     assert "true: red, stop and wait" in page
     for name in ("light_confusion", "speed", "light_size"):
         assert (tmp_path / "out" / "plots" / f"{name}.png").stat().st_size > 5000
+
+
+def test_a_prompt_book_is_told_with_every_answer(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "set", 8)
+    from pacenote.models import load
+
+    source, model = open_source(str(tmp_path / "set")), load("starter-student")
+    settings = Settings(batch=4, latency_frames=3, resamples=20, prompts="default")
+    done = evaluate(model, source, tmp_path / "out", settings)
+    told = done.figures["prompts"]
+    assert told["book"] == "default"
+    assert told["expert"] == "look"
+    assert told["tokens"]["max"] <= told["tokens"]["budget"]
+    assert 0 < told["choosing_share"] < 1
+    rows = [json.loads(line) for line in (tmp_path / "out" / FILE).read_text().splitlines()]
+    assert {row["prompt"]["book"] for row in rows} == {told["digest"]}
+    again = evaluate(model, source, tmp_path / "out", settings)
+    assert again.figures["average"] == done.figures["average"]
+    with pytest.raises(InputError):  # another book, another evaluation
+        evaluate(model, source, tmp_path / "out", Settings(batch=4, latency_frames=3, prompts="original"))
+    plain = evaluate(model, source, tmp_path / "plain", Settings(batch=4, latency_frames=3, resamples=20))
+    original = evaluate(
+        model, source, tmp_path / "original", Settings(batch=4, latency_frames=3, resamples=20, prompts="original")
+    )
+    assert [p.text for _, p in original.rows] == [p.text for _, p in plain.rows]
+    with pytest.raises(InputError, match="one of them"):
+        evaluate(model, source, tmp_path / "q", Settings(prompts="default", question="What?"))

@@ -27,7 +27,7 @@ GREEN = Advisory(50, Light("green"), frozenset(), frozenset())
 def saying(*advisories: Advisory):  # type: ignore[no-untyped-def]
     told = iter(advisories)
 
-    def say(image: Image.Image) -> Answer:
+    def say(image: Image.Image, own_kmh: int | None) -> Answer:
         advisory = next(told)
         return Answer("words", advisory, {"light": 0.5}, 12.0)
 
@@ -84,7 +84,7 @@ def test_the_road_is_not_covered_and_the_panel_follows_the_light(tmp_path: Path)
 def test_nothing_is_left_when_it_fails(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "c.mp4")
 
-    def fail(image: Image.Image) -> Answer:
+    def fail(image: Image.Image, own_kmh: int | None) -> Answer:
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError):

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("pacenote.cli.evaluate", "score a model on a Dataset or a labelled folder"),
     "advise": ("pacenote.cli.advise", "advise on photos, one JSON line each"),
     "watch": ("pacenote.cli.watch", "advise along a clip and draw it into the video"),
+    "prompts": ("pacenote.cli.prompts", "show a prompt book, see what it makes of an image, optimize it"),
     "data": ("pacenote.cli.data", "check, view, export, import, merge and split Datasets"),
     "report": ("pacenote.cli.report", "make one HTML page of a run or of evaluations"),
     "doctor": ("pacenote.cli.doctor", "say what is installed, what is missing and how to get it"),

@@ -50,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
             engine=args.engine,
             batch=args.batch,
             least=args.withhold,
+            prompts=args.prompts,
+            expert=args.expert,
         ):
             print(f"{advised.image}\n  {advised.answer.text or '(no answer)'}")
             if file:

@@ -18,7 +18,7 @@ def add_withhold(parser: argparse.ArgumentParser) -> None:
 
 
 def add_asking(parser: argparse.ArgumentParser) -> None:
-    """`--fit`, `--speed`, `--engine` and `--device`."""
+    """`--fit`, `--speed`, `--engine`, `--prompts`, `--expert` and `--device`."""
     from pacenote.engine import ENGINE, ENGINES
     from pacenote.models.frames import FITS
     from pacenote.models.readout import RULES, SPEED
@@ -31,4 +31,14 @@ def add_asking(parser: argparse.ArgumentParser) -> None:
         "--engine", default=ENGINE, choices=ENGINES,
         help=f"exact: forced form, greedy decisions; parallel: slots beside each other; plain: free text ({ENGINE})",
     )  # fmt: skip
+    parser.add_argument(
+        "--prompts", default="", metavar="BOOK",
+        help="compose a prompt for each frame by this book: default, original, FILE.yaml (without: the plain question)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--expert",
+        default="",
+        metavar="EXPERT",
+        help="who looks before: look (the model's own tower, where it can), classical, FILE.onnx, a detector's directory",
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")

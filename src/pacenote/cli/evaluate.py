@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"--{name} {value}: give at least 1")
     settings = Settings(
         fit=args.fit, speed=args.speed, engine=args.engine, question=args.question, batch=args.batch,
+        prompts=args.prompts, expert=args.expert,
         latency_frames=max(args.latency_frames, 0), limit=args.limit, seed=args.seed, resamples=max(args.resamples, 0),
     )  # fmt: skip
     table, page = evaluate_several(

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     settings = WatchSettings(
         every=args.every, hold=args.hold, fit=args.fit, speed=args.speed, engine=args.engine,
         least=args.withhold, still=args.still,
-        question=args.question or QUESTION,
+        question=args.question or QUESTION, prompts=args.prompts, expert=args.expert,
         log_offset_s=args.log_offset, crop=not args.no_crop, confidence=args.confidence,
     )  # fmt: skip
     done = watch(load_model(args.model, args.device), args.clip, args.out, settings, log=log, json=args.json)

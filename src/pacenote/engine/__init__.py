@@ -12,17 +12,18 @@ from pacenote.models.readout import SPEED
 
 if TYPE_CHECKING:
     from pacenote.models import Model
+    from pacenote.models.eyes import Eyes
 
 ENGINES = ("exact", "parallel", "plain")
 ENGINE = "exact"
 Ask = Callable[..., list[Answer]]  # (images, questions, roles=()): see `Engine`
 
 
-def asker(model: Model, engine: str = ENGINE, speed: str = SPEED) -> Ask:
+def asker(model: Model, engine: str = ENGINE, speed: str = SPEED, eyes: Eyes | None = None) -> Ask:
     """What asks `model`: `ask(images, questions, roles=())` gives an Answer a question.
 
-    "exact" and "parallel" are modes of the engine, "plain" is free text. Raises InputError for another word and for a
-    model that the engine cannot drive.
+    "exact" and "parallel" are modes of the engine, "plain" is free text; `eyes`: see `Engine`. Raises InputError for
+    another word and for a model that the engine cannot drive.
     """
     if engine not in ENGINES:
         raise InputError(f"unknown engine '{engine}'; choose one of {', '.join(ENGINES)}")
@@ -32,7 +33,7 @@ def asker(model: Model, engine: str = ENGINE, speed: str = SPEED) -> Ask:
         return functools.partial(ask, model, speed=speed)
     from pacenote.engine.engine import Engine
 
-    return Engine(model, mode=engine, speed=speed)
+    return Engine(model, mode=engine, speed=speed, eyes=eyes)
 
 
 __all__ = ["ENGINE", "ENGINES", "Answer", "Ask", "asker"]

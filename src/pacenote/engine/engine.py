@@ -32,8 +32,10 @@ from pacenote.prompts.slots import slot_question
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import Tensor
 
     from pacenote.models import Model
+    from pacenote.models.eyes import Eyes
 
 MODES = ("exact", "parallel")
 WIDTH = 24
@@ -43,7 +45,8 @@ NONE: frozenset[int] = frozenset()
 class Engine:
     """A model that advises. `width`: how many tokens of possible ways on a pass may carry beside the certain ones;
     `speed`: the rule of `models.readout`; `temperatures`: by slot, for the confidences, in place of those beside the
-    model. `meter` sums over all calls.
+    model. `eyes` see pictures in place of the tower and remember them: those who looked first have paid for it.
+    `meter` sums over all calls.
 
     Raises InputError for a model whose tokenizer or layers cannot be driven this way, and for an unknown mode.
     """
@@ -56,6 +59,7 @@ class Engine:
         width: int = WIDTH,
         speed: str = SPEED,
         temperatures: Mapping[str, float] | None = None,
+        eyes: Eyes | None = None,
     ) -> None:
         if mode not in MODES:
             raise InputError(f"unknown mode '{mode}' of the engine; choose {' or '.join(MODES)}")
@@ -68,6 +72,7 @@ class Engine:
         self.preprocess = Preprocess(model)
         self._behind = functools.lru_cache(maxsize=KEPT)(self._words_behind)  # most frames are asked the same
         self.prefill = Prefill(model, decoder)
+        self.eyes = eyes
         self.meter = Meter()
         self.temperatures = temperatures_beside(model) | dict(temperatures or {})
         self.written: list[list[Strand]] = []  # the strands of the last call, by row
@@ -112,7 +117,7 @@ class Engine:
         with torch.inference_mode():
             inputs = self.preprocess(images, questions, roles)
             took("preprocess")
-            visual = self.prefill.visual_tokens(inputs)
+            visual = self._visual_tokens(images, inputs)
             took("vision")
             seen = self.prefill.read(inputs, visual)
             took("prefill")
@@ -125,6 +130,15 @@ class Engine:
         self.meter.patches += _patches(inputs, self.model.model.config.vision_config.patch_size)
         ms = (time.perf_counter() - start) * 1000 / len(questions)
         return [self._answer(row, ms) for row in strands]
+
+    def _visual_tokens(
+        self, images: Sequence[Sequence[Image.Image]], inputs: Mapping[str, Any]
+    ) -> tuple[Tensor, Sequence[Tensor] | None]:
+        if self.eyes is None:
+            return self.prefill.visual_tokens(inputs)
+        import torch
+
+        return torch.cat([view.tokens for view in self.eyes([image for own in images for image in own])]), None
 
     def _strands(
         self, seen: Seen, images: Sequence[Sequence[Any]], questions: Sequence[str], roles: Sequence[Sequence[str]]

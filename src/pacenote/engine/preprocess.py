@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pacenote.models.eyes import Grid, patches
+
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
     from pacenote.models import Model
 
-Grid = tuple[int, int, int]  # temporal, rows, columns of patches
 KEPT = 512  # prompts
 
 
@@ -41,7 +42,7 @@ class Preprocess:
 
         pixels, grids = [], []
         for own in images:
-            told = [self.patches(image) for image in own]
+            told = [patches(self.processor, image) for image in own]
             pixels += [one for one, _ in told]
             grids.append(tuple(grid for _, grid in told))
         rows = [
@@ -61,28 +62,6 @@ class Preprocess:
         batch["pixel_values"] = torch.cat(pixels)
         batch["image_grid_thw"] = torch.tensor([grid for own in grids for grid in own])
         return {name: value.to(self.model.device) for name, value in batch.items()}
-
-    def patches(self, image: Image.Image) -> tuple[Tensor, Grid]:
-        """(patches, values) float32 of one picture, and its grid."""
-        import numpy as np
-        import torch
-        from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
-
-        own = self.processor
-        patch, merge, frames = int(own.patch_size), int(own.merge_size), int(own.temporal_patch_size)
-        height, width = smart_resize(
-            image.height, image.width, patch * merge, own.size["shortest_edge"], own.size["longest_edge"]
-        )
-        image = image.convert("RGB")
-        if image.size != (width, height):
-            image = image.resize((width, height), own.resample)
-        step = patch * merge
-        x = torch.from_numpy(np.array(image)).to(torch.float32)
-        mean, std = (torch.tensor(values) / own.rescale_factor for values in (own.image_mean, own.image_std))
-        x = (x - mean) / std
-        x = x.view(height // step, merge, patch, width // step, merge, patch, 3).permute(0, 3, 1, 4, 6, 2, 5)
-        cells = x.reshape(-1, 3, 1, patch * patch).expand(-1, -1, frames, -1).reshape(-1, 3 * frames * patch * patch)
-        return cells, (1, height // patch, width // patch)
 
     def _prompt(self, question: str, grids: tuple[Grid, ...], roles: tuple[str, ...]) -> tuple[Tensor, Tensor]:
         """Token ids (L,) and positions (3, L) of a prompt."""

@@ -1,7 +1,10 @@
 """Advisories for pictures on disk, one after the other."""
 
+from __future__ import annotations
+
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +18,7 @@ from pacenote.work import say
 
 if TYPE_CHECKING:
     from pacenote.models import Model
+    from pacenote.prompts.compose import Prompt
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Advised:
 
     image: Path
     answer: Answer
+    prompt: Prompt | None = None
 
     def to_dict(self) -> dict[str, Any]:
         answer = self.answer
@@ -32,11 +37,12 @@ class Advised:
             "text": answer.text,
             "confidence": answer.confidence,
             "ms": round(answer.ms, 2),
+            **({"prompt": self.prompt.to_dict()} if self.prompt else {}),
         }
 
 
 def advise(
-    model: "Model",
+    model: Model,
     images: Sequence[Path],
     *,
     question: str = QUESTION,
@@ -45,21 +51,38 @@ def advise(
     speed: str = SPEED,
     engine: str = ENGINE,
     least: float = 0.0,
+    prompts: str = "",
+    expert: str = "",
 ) -> Iterator[Advised]:
     """Answer for each readable picture, in order. `ms` is the time of the call, divided by the pictures in it.
 
-    Slots less confident than `least` are withheld.
+    Slots less confident than `least` are withheld. `prompts` names a prompt book and `expert` who looks first: see
+    `prompts.prompter.Prompter`; what `question` states before the request stays.
     A picture that cannot be read is named on stderr and passed over; InputError when none of them can.
     """
-    size = frame_size(model)
-    ask = asker(model, engine, speed)
+    prompter = None
+    if prompts:
+        from pacenote.prompts.prompter import Prompter
+
+        prompter = Prompter(model, prompts, expert, fit)
+    size = None if prompter else frame_size(model)
+    ask = asker(model, engine, speed, prompter.eyes if prompter else None)
     waiting: list[tuple[Path, Any]] = []
-    told, refused = 0, None
+    count, refused = 0, None
 
     def run() -> Iterator[Advised]:
-        answers = ask([[image] for _, image in waiting], [question] * len(waiting))
-        for (path, _), answer in zip(waiting, answers, strict=True):
-            yield Advised(path, withhold(answer, least) if least > 0 else answer)
+        images, questions = [image for _, image in waiting], [question] * len(waiting)
+        if prompter is None:
+            told: list[Prompt | None] = [None] * len(images)
+            answers = ask([[image] for image in images], questions)
+        else:
+            start = time.perf_counter()
+            made = prompter(images, questions)
+            ms, told = (time.perf_counter() - start) * 1000 / len(images), list(made)
+            answers = ask([p.images for p in made], [p.question for p in made], [p.roles for p in made])
+            answers = [replace(answer, ms=answer.ms + ms) for answer in answers]
+        for (path, _), answer, prompt in zip(waiting, answers, told, strict=True):
+            yield Advised(path, withhold(answer, least) if least > 0 else answer, prompt)
         waiting.clear()
 
     for path in images:
@@ -70,11 +93,11 @@ def advise(
             say(f"skipped {error}")
             continue
         waiting.append((path, fit_frame(image, size, fit) if size else image))
-        told += 1
+        count += 1
         if len(waiting) == batch:
             yield from run()
     yield from run()
-    if refused and not told:
+    if refused and not count:
         raise InputError(
             str(refused) if len(images) == 1 else f"none of the {len(images)} pictures can be read: {refused}"
         )

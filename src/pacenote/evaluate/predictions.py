@@ -27,8 +27,10 @@ class Prediction:
     confidence: dict[str, float | None] | None
     ms: float
     batch: int
+    prompt: dict[str, Any] | None = None  # book (its digest), blocks and tokens, where one was composed
 
     def to_dict(self) -> dict[str, Any]:
+        told = {} if self.prompt is None else {"prompt": self.prompt}
         return {
             "id": self.id,
             "text": self.text,
@@ -37,12 +39,14 @@ class Prediction:
             "ms": round(self.ms, 2),
             "batch": self.batch,
             "key": self.key,
+            **told,
         }
 
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> "Prediction":
         advisory = Advisory.from_dict(row["advisory"])
-        return cls(row["key"], row["id"], row["text"], advisory, row["confidence"], row["ms"], row["batch"])
+        told = row.get("prompt")
+        return cls(row["key"], row["id"], row["text"], advisory, row["confidence"], row["ms"], row["batch"], told)
 
 
 class PredictionFile:

@@ -1,9 +1,13 @@
 """A model over a Dataset or a folder of photos: predictions, figures, tables, plots and a page, resumable."""
 
+from __future__ import annotations
+
+import collections
 import copy
 import hashlib
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +23,16 @@ from pacenote.evaluate.predictions import Prediction, PredictionFile
 from pacenote.evaluate.source import Source
 from pacenote.models.frames import Fit, fit_frame, frame_size, pixel_limit
 from pacenote.models.readout import SPEED
+from pacenote.prompts.look import Context
 from pacenote.work import RunDirectory, digest, digest_file, progress, say, write_json
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from pacenote.engine import Answer
     from pacenote.models import Model
+    from pacenote.prompts.compose import Prompt
+    from pacenote.prompts.prompter import Prompter, Spent
 
 FIGURES = "evaluation.json"
 WARMUP = 3  # calls before the clock counts: lazy initialisation, allocator, caches
@@ -42,6 +50,8 @@ class Settings:
     limit: int | None = None  # only so many frames, spread over the set
     speed: str = SPEED  # rule of `models.readout`
     engine: str = ENGINE  # see `pacenote.engine`
+    prompts: str = ""  # a prompt book; "": each sample's own question as it is
+    expert: str = ""  # that looks first: see `prompts.prompter.Prompter`
     seed: int = 0
     resamples: int = 1000
 
@@ -57,7 +67,7 @@ class Evaluation:
     latencies_ms: list[float] = field(default_factory=list)
 
 
-def model_digest(model: "Model") -> str:
+def model_digest(model: Model) -> str:
     """Identity of a checkpoint: configuration and tokenizer files whole, large weight files by size and both ends."""
     from pacenote.models import resolve
 
@@ -81,7 +91,7 @@ def _ends(path: Path) -> str:
         return hashlib.sha256(head + file.read()).hexdigest()[:12]
 
 
-def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Settings()) -> Evaluation:
+def evaluate(model: Model, source: Source, out: Path, settings: Settings = Settings()) -> Evaluation:
     """Run what is not yet in `out/predictions.jsonl`, score all, write `evaluation.json`; returns figures and rows.
 
     `out` is made, or resumed when it holds an evaluation of the same model, source and question; else InputError.
@@ -92,11 +102,14 @@ def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Set
         "model": identity, "source": source.digest, "question": settings.question, "fit": settings.fit,
         "speed": settings.speed, "engine": settings.engine,
     }  # fmt: skip
+    prompter = prompter_of(model, settings)
+    if prompter is not None:
+        key["prompts"] = prompter.digest
     run = RunDirectory.open(out, "evaluate", key, seed=None)
     store = PredictionFile(run.path)
     device = str(model.device)
     memory.reset_peak(device)
-    rows, skipped, meter = _predict(model, source, store, settings)
+    rows, skipped, meter, spent = _predict(model, source, store, settings, prompter)
     peak = memory.peak_mib(device)
     timed = [p.ms for _, p in rows if p.batch == 1]
     figures = score_all(rows, settings.seed, settings.resamples) if any(_known(f.truth) for f, _ in rows) else {"n": 0}
@@ -116,7 +129,8 @@ def evaluate(model: "Model", source: Source, out: Path, settings: Settings = Set
             "dtype": str(model.model.dtype).removeprefix("torch."),
         },
         "dataset": {"name": source.name, "digest": source.digest},
-        "prompt_digest": digest(sorted({frame.question for frame, _ in rows})),
+        "prompt_digest": prompter.digest if prompter else digest(sorted({frame.question for frame, _ in rows})),
+        **({"prompts": _prompts(prompter, rows, spent, seconds)} if prompter else {}),
         "settings": {
             "fit": settings.fit,
             "speed_rule": settings.speed,
@@ -143,43 +157,80 @@ def score_all(rows: Sequence[Row], seed: int, resamples: int) -> dict[str, Any]:
     return figures
 
 
+def prompter_of(model: Model, settings: Settings) -> Prompter | None:
+    """What composes prompts as `settings` say. Raises InputError where a question is given beside a book."""
+    if not settings.prompts:
+        return None
+    if settings.question:
+        raise InputError("--question stands in place of a prompt book; give one of them")
+    from pacenote.prompts.prompter import Prompter
+
+    return Prompter(model, settings.prompts, settings.expert, settings.fit)
+
+
+def _prompts(prompter: Prompter, rows: Sequence[Row], spent: Spent | None, seconds: float) -> dict[str, Any]:
+    """What is told of the prompts; the times are those of the frames that were asked one by one, if all were now."""
+    tokens = [p.prompt["tokens"] for _, p in rows if p.prompt]
+    used = collections.Counter(block for _, p in rows if p.prompt for block in p.prompt["blocks"])
+    return {
+        "book": prompter.book.name, "digest": prompter.book.digest,
+        "expert": prompter.expert.name if prompter.expert else None,
+        "tokens": {"mean": sum(tokens) / len(tokens), "max": max(tokens), "budget": prompter.book.budget},
+        "blocks": {block: count / len(tokens) for block, count in used.most_common()},
+        "choosing_ms": spent.choosing / spent.frames if spent else None,
+        "choosing_share": spent.choosing / 1000 / seconds if spent and seconds else None,
+    }  # fmt: skip
+
+
 def _predict(
-    model: "Model", source: Source, store: PredictionFile, settings: Settings
-) -> tuple[list[Row], int, Meter | None]:
+    model: Model, source: Source, store: PredictionFile, settings: Settings, prompter: Prompter | None = None
+) -> tuple[list[Row], int, Meter | None, Spent | None]:
     """Rows in the order of the source, how many samples had a picture that cannot be read, and the meter of the
-    frames that were asked one by one, if all of them were now."""
+    frames that were asked one by one, if all of them were now; likewise what prompting them took."""
     size, limit = frame_size(model), pixel_limit(model)
-    ask = asker(model, settings.engine, settings.speed)
+    ask = asker(model, settings.engine, settings.speed, prompter.eyes if prompter else None)
     rows: list[Row] = []
-    waiting: list[tuple[Frame, list[Image.Image], str, tuple[str, ...]]] = []
+    waiting: list[tuple[Frame, Sample, list[Image.Image]]] = []
     timed = sum(1 for p in store.found.values() if p.batch == 1)
     warm = False
     skipped = 0
     meter: Meter | None = None
+    spent: Spent | None = None
+
+    def answer() -> list[tuple[Answer, Prompt | None]]:
+        questions, images = [frame.question for frame, *_ in waiting], [own for *_, own in waiting]
+        if prompter is None:
+            return [(one, None) for one in ask(images, questions, [sample.image_roles for _, sample, _ in waiting])]
+        start = time.perf_counter()
+        prompts = prompter([own[0] for own in images], questions, [Context.of(sample) for _, sample, _ in waiting])
+        ms = (time.perf_counter() - start) * 1000 / len(waiting)
+        answers = ask([p.images for p in prompts], [p.question for p in prompts], [p.roles for p in prompts])
+        return [(replace(one, ms=one.ms + ms), prompt) for one, prompt in zip(answers, prompts, strict=True)]
 
     def run() -> None:
-        nonlocal timed, warm, meter
+        nonlocal timed, warm, meter, spent
         if not waiting:
             return
         batch = len(waiting)
-        images, questions = [item[1] for item in waiting], [item[2] for item in waiting]
-        roles = [item[3] for item in waiting]
         if batch == 1 and not warm:
             for _ in range(WARMUP):
-                ask(images, questions, roles)
+                answer()
             warm = True
             if isinstance(ask, Engine):
                 ask.meter.clear()
-        answers = ask(images, questions, roles)
+            if prompter is not None:
+                prompter.spent = type(prompter.spent)()
         told = [
-            Prediction(item[0].key, item[0].id, a.text, a.advisory, a.confidence, a.ms, batch)
-            for item, a in zip(waiting, answers, strict=True)
+            Prediction(frame.key, frame.id, a.text, a.advisory, a.confidence, a.ms, batch, p.to_dict() if p else None)
+            for (frame, *_), (a, p) in zip(waiting, answer(), strict=True)
         ]
         store.add(told)
         rows.extend((item[0], prediction) for item, prediction in zip(waiting, told, strict=True))
         timed += batch == 1
         if isinstance(ask, Engine) and ask.meter.calls == timed:  # none yet in larger batches
             meter = copy.deepcopy(ask.meter)
+        if prompter is not None and prompter.spent.frames == timed:
+            spent = copy.copy(prompter.spent)
         waiting.clear()
 
     chosen = source.indices(settings.limit)
@@ -187,12 +238,13 @@ def _predict(
         try:
             sample = source.samples[index]
             question = _question(sample, settings)
-            frame = _frame(index, sample, question, settings.fit, size, limit)
+            frame = _frame(index, sample, question, settings.fit, size, limit, prompter.digest if prompter else "")
             known = store.found.get(frame.key)
             if known is not None:
                 rows.append((frame, known))
                 continue
-            waiting.append((frame, fitted(sample, size, settings.fit), question, sample.image_roles))
+            images = [sample.image(0)] if prompter else fitted(sample, size, settings.fit)
+            waiting.append((frame, sample, images))
         except InputError as error:
             say(f"skipped {error}")
             skipped += 1
@@ -203,10 +255,10 @@ def _predict(
     run()
     if not rows:
         raise InputError(f"{source.name}: no readable frame asks for an advisory; give rows of task 'advisory'")
-    return sorted(rows, key=lambda row: row[0].index), skipped, meter
+    return sorted(rows, key=lambda row: row[0].index), skipped, meter, spent
 
 
-def fitted(sample: Sample, size: tuple[int, int] | None, fit: Fit) -> "list[Image.Image]":
+def fitted(sample: Sample, size: tuple[int, int] | None, fit: Fit) -> list[Image.Image]:
     """The sample's pictures as the model takes them: frames brought to `size`, crops and the like as they are."""
     images = [sample.image(i) for i in range(len(sample.images))]
     if size is None:
@@ -218,7 +270,13 @@ def fitted(sample: Sample, size: tuple[int, int] | None, fit: Fit) -> "list[Imag
 
 
 def _frame(
-    index: int, sample: Sample, question: str, fit: Fit, size: tuple[int, int] | None, limit: int | None
+    index: int,
+    sample: Sample,
+    question: str,
+    fit: Fit,
+    size: tuple[int, int] | None,
+    limit: int | None,
+    prompts: str = "",
 ) -> Frame:
     if not sample.images:
         raise InputError(f"sample {sample.id}: it has no picture")
@@ -228,8 +286,9 @@ def _frame(
     scale = shown[0] / width * min(1.0, (limit / (shown[0] * shown[1])) ** 0.5 if limit else 1.0)
     conditions = dict(sample.conditions)
     origin = str(conditions.get("origin") or "")
+    key = digest([picture, question, fit, *([prompts] if prompts else [])])
     return Frame(
-        index, sample.id, digest([picture, question, fit]), question, sample.truth or Truth.unknown(), sample.cluster,
+        index, sample.id, key, question, sample.truth or Truth.unknown(), sample.cluster,
         origin, sample.twin_of, scale, conditions,
     )  # fmt: skip
 

@@ -1,0 +1,39 @@
+"""Experts: specialised detectors of lights, cones and the like, behind one interface."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pacenote.errors import InputError
+from pacenote.experts.detection import KINDS, Detection, Expert, suppressed
+
+CHOICES = "classical, look:MODEL (the heads of a starter's tower), FILE.onnx, or an object-detection checkpoint"
+
+
+def open_expert(spec: str, device: str = "cpu") -> Expert:
+    """The expert that `spec` names: "classical", "look:MODEL", a FILE.onnx, a directory or a hub id (owner/name).
+
+    `device` is for checkpoints. Raises InputError for any other word and for a model that cannot be used.
+    """
+    if spec == "classical":
+        from pacenote.experts.classical import Classical
+
+        return Classical()
+    if spec.startswith("look:"):
+        from pacenote.experts.look import TowerLook
+        from pacenote.models import load
+
+        return TowerLook(load(spec.removeprefix("look:"), device=device))
+    if spec.lower().endswith(".onnx"):
+        from pacenote.experts.onnx import OnnxDetector
+
+        return OnnxDetector(spec)
+    if (spec and Path(spec).is_dir()) or re.fullmatch(r"[\w.-]+/[\w.-]+", spec):
+        from pacenote.experts.pipeline import PipelineDetector
+
+        return PipelineDetector(spec, device=device)
+    raise InputError(f"unknown expert '{spec}'; choose one of: {CHOICES}")
+
+
+__all__ = ["CHOICES", "KINDS", "Detection", "Expert", "open_expert", "suppressed"]

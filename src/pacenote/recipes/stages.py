@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from pacenote.work import Page
 
 
+def book_of(name: str) -> dict[str, str]:
+    """What a prompt book says, as a source of a stage; nothing where none is used."""
+    from pacenote.prompts.book import load_book
+
+    return {"prompts": load_book(name).digest} if name else {}
+
+
 EngineName = Literal["exact", "parallel", "plain"]  # see `pacenote.engine`
 
 
@@ -200,8 +207,16 @@ class Evaluate(Stage):
     batch: int = 8
     latency_frames: int = 30
     question: str | None = None
+    prompts: str = ""  # a prompt book, by name or file
+    expert: str = ""
     engine: EngineName = "exact"
     device: str = "auto"
+
+    def sources(self) -> dict[str, str]:
+        return super().sources() | book_of(self.prompts)
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "prompts": bool(self.prompts)}  # the book counts by content
 
     def run(self, out: Path, context: Context) -> None:
         from pacenote.evaluate.run import Settings
@@ -209,7 +224,7 @@ class Evaluate(Stage):
 
         settings = Settings(
             question=self.question, batch=self.batch, latency_frames=self.latency_frames, limit=self.limit,
-            engine=self.engine, seed=context.seed,
+            prompts=self.prompts, expert=self.expert, engine=self.engine, seed=context.seed,
         )  # fmt: skip
         evaluate_several(self.model, self.data, out, settings, split=self.split, device=self.device)
 

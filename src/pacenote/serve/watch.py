@@ -1,9 +1,12 @@
 """A clip with its advisories drawn in: frames in, an H.264 video and one JSON object an answer out."""
 
+from __future__ import annotations
+
 import json as jsonlib
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +21,7 @@ from pacenote.errors import InputError, PacenoteError
 from pacenote.evaluate.source import QUESTION
 from pacenote.models.frames import Fit, fit_frame, frame_size
 from pacenote.models.readout import SPEED
+from pacenote.prompts.look import Context
 from pacenote.serve import icons
 from pacenote.serve.crop import Blob, find_coloured_blob, zoom
 from pacenote.serve.hold import Hold
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 ANSWERS_A_SECOND = 4  # the default of `every`: often enough for a driver, rare enough for a CPU
 CROP_SIDE = 232
 CLOCK = Fraction(1, 90_000)  # s; time stamps of the output, fine enough for any input rate
-Say = Callable[["Image.Image"], Answer]
+Say = Callable[["Image.Image", int | None], Answer]  # a frame and the car's own speed in km/h, if known
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,13 @@ class WatchSettings:
     speed: str = SPEED  # rule of `models.readout`
     engine: str = ENGINE  # see `pacenote.engine`
     least: float = 0.0  # slots less confident are withheld
+    prompts: str = ""  # a prompt book: see `prompts.prompter.Prompter`
+    expert: str = ""
     still: float = 0.0  # levels; a frame that changed less since the last question gets the last answer (0: all asked)
 
 
 def watch(
-    model: "Model",
+    model: Model,
     clip: Path,
     out: Path,
     settings: WatchSettings,
@@ -69,14 +75,29 @@ def watch(
     `json` gets one object an answer: frame, time_s, advisory, shown, text, confidence, ms, own_kmh.
     Raises InputError for a clip that cannot be read.
     """
-    size = frame_size(model)
-    ask = asker(model, settings.engine, settings.speed)
+    size, prompter = frame_size(model), None
+    if settings.prompts:
+        if settings.still > 0:
+            raise InputError("--still answers without asking, a prompt book asks each frame anew; give one of them")
+        from pacenote.prompts.prompter import Prompter
+
+        prompter = Prompter(model, settings.prompts, settings.expert, settings.fit)
+    ask = asker(model, settings.engine, settings.speed, prompter.eyes if prompter else None)
     if settings.still > 0:
         ask = Reuse(ask, settings.still)
+    before: Image.Image | None = None
 
-    def say(image: "Image.Image") -> Answer:
-        shown = fit_frame(image, size, settings.fit) if size else image
-        answer = ask([[shown]], [settings.question])[0]
+    def say(image: Image.Image, own_kmh: int | None) -> Answer:
+        nonlocal before
+        if prompter is None:
+            shown = fit_frame(image, size, settings.fit) if size else image
+            answer = ask([[shown]], [settings.question])[0]
+        else:
+            start = time.perf_counter()
+            one = prompter([image], [settings.question], [Context(speed_kmh=own_kmh)], [before])[0]
+            before, ms = one.images[0], (time.perf_counter() - start) * 1000
+            answer = ask([one.images], [one.question], [one.roles])[0]
+            answer = replace(answer, ms=answer.ms + ms)
         return withhold(answer, settings.least) if settings.least > 0 else answer
 
     return draw_watch(say, clip, out, settings, log=log, json=json)
@@ -99,7 +120,7 @@ def draw_watch(
             own = log.at(frame.time_s + settings.log_offset_s) if log else None
             own_kmh = None if own is None else round(own)
             if frames % every == 0:
-                answer = say(frame.image)
+                answer = say(frame.image, own_kmh)
                 shown = hold.show(answer.advisory)
                 answers.append(answer.ms)
                 if file:
@@ -161,8 +182,8 @@ def picture_size(width: int, height: int) -> tuple[int, int]:
 
 
 def compose(
-    image: "Image.Image", strip: "Image.Image", shown: Advisory, blob: Blob | None, time_s: float
-) -> "Image.Image":
+    image: Image.Image, strip: Image.Image, shown: Advisory, blob: Blob | None, time_s: float
+) -> Image.Image:
     """One frame of the overlay: the road, the enlarged light in its corner, the panel below."""
     from PIL import Image, ImageDraw
 
@@ -181,7 +202,7 @@ def compose(
 
 
 def _inset(
-    canvas: "Image.Image", draw: Any, image: "Image.Image", blob: Blob, state: str, left: int, scale: float
+    canvas: Image.Image, draw: Any, image: Image.Image, blob: Blob, state: str, left: int, scale: float
 ) -> None:
     colour = STATE_COLOURS[state]
     x0, y0, x1, y1 = blob.box
@@ -226,7 +247,7 @@ class VideoWriter:
         self._last = -1
         self._size = (WIDTH, height)
 
-    def __enter__(self) -> "VideoWriter":
+    def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -236,7 +257,7 @@ class VideoWriter:
         finally:
             self._container.close()
 
-    def write(self, image: "Image.Image", time_s: float) -> None:
+    def write(self, image: Image.Image, time_s: float) -> None:
         """Encode one picture shown from `time_s` on; times that do not rise are moved on by one tick."""
         import av
 

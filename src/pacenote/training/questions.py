@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pacenote.advisory import CROSSROADS, LIGHT_STATES, OBSTACLES, SLOTS, Advisory, Light, kind_words, slot_text
 from pacenote.advisory.domain import SPEEDS
+from pacenote.models.heads import CONDITIONS
 from pacenote.prompts.slots import ADVISE as REQUEST
 from pacenote.prompts.slots import SLOT_QUESTIONS
 from pacenote.training.frames import Record, shown_limit
@@ -38,9 +39,9 @@ ASK_ANY = {"obstacles": "Is there any obstacle on the road?", "crossroad": "Is t
 ASK_COUNT = ("How many {0}s are there?", "Count the {0}s.")
 ASK_WHERE = ("Where is the nearest {0}?", "Where do you see the {0}?")
 ASK_CONDITION = {
-    "weather": ("What is the weather?", ("clear", "overcast", "rain", "fog", "snow")),
-    "time": ("Is it day, dusk or night?", ("day", "dusk", "night")),
-    "road_class": ("What kind of road is this?", ("motorway", "arterial", "urban", "residential", "toll")),
+    "weather": ("What is the weather?", CONDITIONS["weather"]),
+    "time": ("Is it day, dusk or night?", CONDITIONS["time"]),
+    "road_class": ("What kind of road is this?", CONDITIONS["road_class"]),
 }
 ASK_LIMIT = ("What is the speed limit here?", "Speed limit?")
 LIMIT = ("The speed limit here is {0} km/h.", "Limit: {0} km/h.", "The limit is {0}.")

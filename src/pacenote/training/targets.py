@@ -6,9 +6,10 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pacenote.advisory import CROSSROADS, LIGHT_STATES, MOVEMENTS, OBSTACLES
+from pacenote.advisory import CROSSROADS, LIGHT_STATES, MOVEMENTS
 from pacenote.advisory.domain import SPEEDS
 from pacenote.data.classes import CLASS_INDEX, CLASSES
+from pacenote.models.heads import FACTS, LIMITS, OWN, TARGETS
 from pacenote.training.frames import shown_limit
 from pacenote.training.questions import ASK_CONDITION
 
@@ -28,27 +29,12 @@ WEIGHT_OF = {
     "junction": 2.0, "speed_sign": 2.0, "number": 2.0, "toll": 2.0, "arrow": 1.5,
 }  # fmt: skip
 LEGIBLE_SHARE = 0.3  # of a plate within a cell, from which the cell has its number
-LIMITS = tuple(f"limit_{kmh}" for kmh in range(10, 140, 10))  # the number of a legible limit sign or marking
-# What concerns the ego car (its own light, what stands on its road, what its route runs over, the number on a sign) and
-# the classes whose pixels bear it.
+# The classes whose pixels bear what concerns the ego car (`OWN`).
 _BEARERS: dict[str, tuple[str, ...]] = {
     "own_light_red": ("light_red",), "own_light_yellow": ("light_yellow",), "own_light_green": ("light_green",),
     "own_light_off": ("light_off",), "own_pedestrian": ("pedestrian",), "own_pedestrian_crossing": ("zebra",),
     "own_intersection": ("junction",), **dict.fromkeys(LIMITS, ("speed_sign", "number")),
 }  # fmt: skip
-OWN = tuple(_BEARERS)
-TARGETS = (*CLASSES, *OWN)
-FACTS: dict[str, int] = {
-    "light": len(LIGHT_STATES),
-    "movement": len(MOVEMENTS),
-    "speed": len(SPEEDS),
-    **{f"obstacles.{kind}": 2 for kind in OBSTACLES},
-    **{f"crossroad.{kind}": 2 for kind in CROSSROADS},
-    **{name: len(values) for name, (_, values) in ASK_CONDITION.items()},
-    "limit": 1 + len(LIMITS),  # that a sign or marking states; 0 = none does
-}
-"""Facts of a whole image -> number of values; the value of an unknown fact is UNKNOWN."""
-
 # Kinds of evidence whose loss from the picture makes facts of these slots unknown.
 LIGHT_KINDS = frozenset({"traffic_light"})
 CROSSROAD_KINDS = frozenset(CROSSROADS)

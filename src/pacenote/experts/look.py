@@ -1,0 +1,123 @@
+"""The model's own first look: what the heads of its tower say, patch by patch, before it is asked.
+
+No other expert is as cheap: the tower's pass over the frame serves the answer, too (`models.eyes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pacenote.data.classes import CLASS_INDEX
+from pacenote.errors import InputError
+from pacenote.experts.detection import Detection
+from pacenote.models.eyes import Eyes
+from pacenote.models.heads import CONDITIONS, OWN, Heads
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from pacenote.models import Model
+
+LEAST = 0.003  # probability of a patch below which nothing is proposed: a crop may still tell what the frame cannot
+MOST = 6  # of a kind
+STATES = ("red", "yellow", "green", "off")
+CLASSES_OF = {
+    "traffic_light": tuple(f"light_{state}" for state in STATES),
+    **{kind: (kind,) for kind in ("cone", "barrier", "construction", "debris", "crash", "pedestrian", "animal")},
+    "pedestrian_crossing": ("zebra",), "intersection": ("junction",), "speed_limit": ("speed_sign", "number"),
+}  # fmt: skip
+OWN_OF = {
+    "traffic_light": tuple(f"own_light_{state}" for state in STATES), "pedestrian": ("own_pedestrian",),
+    "pedestrian_crossing": ("own_pedestrian_crossing",), "intersection": ("own_intersection",),
+}  # fmt: skip
+
+
+class TowerLook:
+    """Detections from the heads beside `model`'s weights.
+
+    Raises InputError for a model without them: another expert is needed.
+    """
+
+    name = "look"
+
+    def __init__(self, model: Model, eyes: Eyes | None = None) -> None:
+        from pacenote.work import digest
+
+        heads = Heads.of(model)
+        if heads is None:
+            raise InputError(f"{model.name}: has no heads of a dense training; give an expert: --expert classical")
+        self.heads = heads
+        self.eyes = eyes or Eyes(model)
+        self.digest = digest(
+            [self.name, {n: [list(w.shape), float(w.sum())] for n, w in sorted(heads.weights.items())}]
+        )
+
+    def detect(self, images: Sequence[Image.Image]) -> list[list[Detection]]:
+        """What is likely in each picture, the likeliest first; boxes are whole patches in pixels of the picture."""
+        return [detections for detections, _ in self.look(images)]
+
+    def look(self, images: Sequence[Image.Image]) -> list[tuple[list[Detection], dict[str, str]]]:
+        """Detections and the likeliest of each of `heads.CONDITIONS` (weather, time, road_class) of each picture."""
+        import torch
+
+        found: list[Any] = [None] * len(images)
+        views = self.eyes(images)
+        shapes: dict[tuple[Any, ...], list[int]] = {}
+        for place, view in enumerate(views):
+            shapes.setdefault((*view.details.shape, view.rows), []).append(place)
+        with torch.inference_mode():
+            for (*_, rows), places in shapes.items():
+                details = torch.stack([views[place].details for place in places])
+                told = self.heads(details, torch.stack([views[place].tokens for place in places]), rows)
+                patches, own = told.patches.cpu().numpy(), told.own.cpu().numpy()
+                for row, place in enumerate(places):
+                    facts = {name: told.facts[name][row].tolist() for name in CONDITIONS}
+                    found[place] = (things(patches[row], own[row], images[place].size), likeliest(facts))
+        return found
+
+
+def likeliest(facts: Mapping[str, Sequence[float]]) -> dict[str, str]:
+    """The value of each condition that has the greatest probability."""
+    return {name: CONDITIONS[name][max(range(len(p)), key=p.__getitem__)] for name, p in facts.items()}
+
+
+def things(patches: np.ndarray, own: np.ndarray, size: tuple[int, int]) -> list[Detection]:
+    """Detections from probabilities of patches (rows, columns, classes) and of what concerns the ego car (cell rows,
+    cell columns, targets), in a picture of `size` px."""
+    import numpy as np
+
+    rows, columns = patches.shape[:2]
+    merge = rows // own.shape[0]
+    step = (size[0] / columns, size[1] / rows)
+    found = []
+    for kind, classes in CLASSES_OF.items():
+        each = patches[..., [CLASS_INDEX[name] for name in classes]]
+        ours = [OWN.index(name) for name in OWN_OF.get(kind, ())]
+        mine = np.kron(own[..., ours].max(-1), np.ones((merge, merge))) if ours else None
+        likely = each.max(-1)
+        for y0, x0, y1, x1, peak in regions(likely if mine is None else likely * mine):
+            state = STATES[int(each[peak].argmax())] if kind == "traffic_light" else ""
+            box = (x0 * step[0], y0 * step[1], x1 * step[0], y1 * step[1])
+            share = None if mine is None else float(mine[y0:y1, x0:x1].max())
+            found.append(Detection(kind, box, float(likely[peak]), state, share))
+    return sorted(found, key=lambda one: -one.confidence * (1.0 if one.own is None else one.own))
+
+
+def regions(likely: np.ndarray) -> list[tuple[int, int, int, int, tuple[int, int]]]:
+    """Peaks of `likely` (rows, columns), greatest first, each with the neighbours that are at least half as likely:
+    (y0, x0, y1, x1, peak). What a region covers, and the patches around it, holds no other peak."""
+    import cv2
+    import numpy as np
+
+    left = np.where(likely < LEAST, 0.0, likely)
+    found: list[tuple[int, int, int, int, tuple[int, int]]] = []
+    while len(found) < MOST and left.max() > 0:
+        row, column = (int(i) for i in np.unravel_index(int(left.argmax()), left.shape))
+        _, labels = cv2.connectedComponents((likely >= likely[row, column] / 2).astype(np.uint8), connectivity=8)
+        ys, xs = np.nonzero(labels == labels[row, column])
+        y0, x0, y1, x1 = int(ys.min()), int(xs.min()), int(ys.max()) + 1, int(xs.max()) + 1
+        found.append((y0, x0, y1, x1, (row, column)))
+        left[max(0, y0 - 1) : y1 + 1, max(0, x0 - 1) : x1 + 1] = 0.0
+    return found
