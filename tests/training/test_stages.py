@@ -22,6 +22,7 @@ from pacenote.training.packs import Packer
 from pacenote.training.recipe import parse_recipe, read_recipe
 from pacenote.training.sft import SftOptions, parameter_groups
 from pacenote.training.targets import TARGETS
+from pacenote.training.tokens import cache_tokens
 from pacenote.training.tower import DenseTask, QwenEncoder
 from tests.training.conftest import tiny, weights
 
@@ -96,16 +97,36 @@ def test_cached_tokens_are_the_towers(tokenizer: Any, drawn: Any, tmp_path: Path
     """Copy 0 is the plain frame: its cached tokens are those of the stock processor and tower, in bf16."""
     model = tiny(tokenizer)
     plain = replace(SftOptions().augment, flip=0.0, cutout=0.0, zoomed=0.0)
-    cache = sft.cache_tokens(model, drawn, SftOptions(copies=1, augment=plain), tmp_path)
-    assert len(cache) == len(drawn) and cache.frames.shape == (12, 144, 32) and cache.crops.shape == (12, 36, 32)
+    cache = cache_tokens(model, drawn, 1, plain, tmp_path)
+    assert len(cache) == len(drawn) and cache.frames.shape == (12, 144, 32) and cache.crops.shape == (12, 1, 36, 32)
     seen = dense.view_of(drawn, 2, np.random.default_rng(0))
     inputs = model.inputs([[Image.fromarray(seen.image)]], ["?"])
     with torch.no_grad():
         stock = model.model.model.visual(inputs["pixel_values"], inputs["image_grid_thw"]).pooler_output
     held = torch.from_numpy(np.array(cache.frames[2])).view(torch.bfloat16).float()
     torch.testing.assert_close(held, stock, rtol=0.1, atol=0.1)
-    again = sft.cache_tokens(model, drawn, SftOptions(copies=1, augment=plain), tmp_path)
+    again = cache_tokens(model, drawn, 1, plain, tmp_path)
     assert (again.frames == cache.frames).all() and again.records == cache.records
+
+
+def test_crops_of_what_the_tower_finds_likely(drawn: Any, tmp_path: Path) -> None:
+    """They are the book's own aids; where nothing is likely there is none, and a step shows those that there are."""
+    from pacenote.experts.look import TowerLook
+    from pacenote.models import load
+    from pacenote.training.tokens import AIDS
+
+    model = load("starter-student", dtype=torch.float32)
+    options = SftOptions(copies=2, crop=1.0, looks=True)
+    cache = cache_tokens(model, drawn, 2, options.augment, tmp_path, TowerLook(model))
+    assert cache.crops.shape == (24, len(AIDS), 36, 128)
+    assert cache.there.any() and not cache.there.all()
+    assert (cache.crops[~cache.there] == 0).all()
+    assert (cache.crops[cache.there] != 0).any(-1).all()
+    stream = sft.CachedStream(cache, lambda k: k, Packer(model), 24, options)
+    shown = [len(stream[k][1][0]) - 1 for k in range(24)]
+    assert 0 < sum(shown) <= cache.there.sum()
+    assert all(count <= cache.there[k].sum() for k, count in enumerate(shown))
+    sft.collate_cached([stream[k] for k in range(24)], 0)
 
 
 def test_a_student_learns_from_a_teacher_that_sees_the_same_views(tokenizer: Any, drawn: Any, tmp_path: Path) -> None:
@@ -122,8 +143,8 @@ def test_a_student_learns_from_a_teacher_that_sees_the_same_views(tokenizer: Any
         lr={"language": 3e-3, "head": 3e-3},
     )  # fmt: skip
     sft.train_language(student, drawn, options, tmp_path / "run", "cpu")
-    cache = sft.cache_tokens(student, drawn, options, tmp_path / "run" / "tokens")
-    taught = sft.cache_tokens(teacher, drawn, options, tmp_path / "run" / "teacher-tokens")
+    cache = cache_tokens(student, drawn, options.copies, options.augment, tmp_path / "run" / "tokens")
+    taught = cache_tokens(teacher, drawn, options.copies, options.augment, tmp_path / "run" / "teacher-tokens")
     stream = sft.CachedStream(cache, lambda k: k, Packer(student), 12, options, taught)
     batch = sft.collate_cached([stream[k] for k in range(12)], tokenizer.pad_token_id)
     loss = sft.TaughtLoss(teacher.model, options.kd)

@@ -39,6 +39,6 @@ def add_asking(parser: argparse.ArgumentParser) -> None:
         "--expert",
         default="",
         metavar="EXPERT",
-        help="who looks before: look (the model's own tower, where it can), classical, FILE.onnx, a detector's directory",
+        help="who looks first: look (the model's own tower, where it can), classical, FILE.onnx, a detector",
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")

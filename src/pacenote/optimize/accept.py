@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,8 @@ NAMES = ("average", *HIGHER, *LOWER)
 @dataclass(frozen=True)
 class Paired:
     """The second prompt minus the first on the same frames. `p`: one-sided, of no gain in the Average; `worst`: by
-    figure the 95 % bound of how much worse the second may be (0 or less where it is surely no worse); `changed`: scenes
-    whose answers differ in what is scored."""
+    figure the 95 % bound of how much worse the second may be (0 or less where it is surely no worse), known only of
+    those whose gain is significant; `changed`: scenes whose answers differ in what is scored."""
 
     difference: dict[str, float]
     p: float
@@ -68,8 +68,15 @@ class Gate:
         self, before: Sequence[Advisory], after: Sequence[Advisory], truths: Sequence[Truth], clusters: Sequence[str]
     ) -> Verdict:
         """The verdict on `after`, recorded. Raises ValueError where the sequences differ in length."""
+        first, second = (statistics(*columns(said, truths)) for said in (before, after))
+        seed = self.seed + len(self.verdicts)
+        return self.decide(compare_rows(first, second, clusters, draws=self.draws, seed=seed), first, second, clusters)
+
+    def decide(self, found: Paired, first: Statistics, second: Statistics, clusters: Sequence[str]) -> Verdict:
+        """`judge`, when the rows of both prompts and their comparison are at hand."""
         look, allowed = len(self.verdicts) + 1, self.allowed()
-        found = compare(before, after, truths, clusters, draws=self.draws, seed=self.seed + look)
+        if found.p <= allowed:
+            found = replace(found, worst=bounds(first, second, clusters, seed=self.seed + look))
         slots = [name for name, loss in found.worst.items() if loss > self.margin]
         if found.p > allowed:
             accepted, why = False, f"p = {found.p:.4f} is over {allowed:.4f}"
@@ -111,14 +118,19 @@ def compare_rows(
     a, b = (figures({name: values.sum() for name, values in rows.items()}) for rows in (first, second))
     difference = {name: float(b[name] - a[name]) for name in NAMES}
     p, changed = _swapped(first, second, clusters, difference["average"], draws, seed)
+    return Paired(difference, p, {}, len(clusters), changed)
+
+
+def bounds(first: Statistics, second: Statistics, clusters: Sequence[str], *, seed: int = 0) -> dict[str, float]:
+    """By figure of a slot, how much worse the second may be: the upper 95 % bound over resampled scenes."""
     resampler = Resampler(clusters, seed=seed, resamples=1000)
     drawn = [figures(resampler.sums(rows)) for rows in (first, second)]
-    worst = {}
+    worst: dict[str, float] = {}
     for name in (*HIGHER, *LOWER):
         losses = (drawn[0][name] - drawn[1][name]) * (-1 if name in LOWER else 1)
         known = losses[~np.isnan(losses)]
         worst[name] = float(np.quantile(known, 1 - SIDE)) if known.size else 0.0
-    return Paired(difference, p, worst, len(clusters), changed)
+    return worst
 
 
 def _swapped(

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 SHOWN = 16  # failures
 TOKENS = 2048  # of a reply
 ASK = (
-    "You improve the prompt book of a driving assistant. For each camera frame the blocks whose condition holds are put "
-    "between the frame and the request. The assistant must answer in a fixed form: speed, traffic light, obstacles, "
-    "crossroad.\n\nThe book:\n{book}\nFacts that `when` and {{braces}} may name:\n{facts}\n\n"
+    "You improve the prompt book of a driving assistant. For each camera frame the blocks whose condition holds are "
+    "put between the frame and the request. The assistant must answer in a fixed form: speed, traffic light, "
+    "obstacles, crossroad.\n\nThe book:\n{book}\nFacts that `when` and {{braces}} may name:\n{facts}\n\n"
     "Frames that were told wrong (expected | said):\n{failures}\n\n"
     "Propose {count} single changes. Kinds: {kinds}.\n"
-    'Reply with a JSON list only: [{{"edit": KIND, "what": "few words", "block": {{"id", "kind", "text", "when", "slot", '
-    '"active", "aid"}}}}]. A block whose id is in the book replaces that block; any other is added. Leave out what is at '
-    "its default.\n"
+    'Reply with a JSON list only: [{{"edit": KIND, "what": "few words", "block": {{"id", "kind", "text", "when", '
+    '"slot", "active", "aid"}}}}]. A block whose id is in the book replaces that block; any other is added. Leave out '
+    "what is at its default.\n"
 )
 
 

@@ -24,10 +24,10 @@ def write_page(state: Optimized, asked: Asked, out: Path) -> Path:
     figures = state.figures
     page = Page(f"Prompt book {state.first.name}: optimized")
     accepted, kept = figures["accepted"], figures["frames"]["accept"]
+    named = f": {'; '.join(accepted)}" if accepted else ""
     page.paragraph(
-        f"{len(state.rounds)} rounds, {figures['looks']} looks at the {kept} frames kept for them, {len(accepted)} edits "
-        f"accepted{': ' + '; '.join(accepted) if accepted else ''}. At most {state.gate.alpha:g} of such runs accept an "
-        "edit that gains nothing."
+        f"{len(state.rounds)} rounds, {figures['looks']} looks at the {kept} frames kept for them, {len(accepted)} "
+        f"edits accepted{named}. At most {state.gate.alpha:g} of such runs accept an edit that gains nothing."
     )
     gains = figures["gain_on_accept"]
     page.table(["", *NAMES], [["best minus first, accept frames", *(f"{gains[name]:+.3f}" for name in NAMES)]])
@@ -59,11 +59,12 @@ def _round(page: Page, one: Round, state: Optimized, asked: Asked) -> None:
         return
     paired = one.verdict.paired
     page.paragraph(f"{'Accepted' if one.verdict.accepted else 'Refused'}: {one.verdict.why}.")
+    worst = [["worse by at most (95 %)", "", *(f"{loss:+.3f}" for loss in paired.worst.values())]]
     page.table(
         ["", *NAMES],
         [
             ["difference", *(f"{paired.difference[name]:+.3f}" for name in NAMES)],
-            ["worse by at most (95 %)", "", *(f"{paired.worst[name]:+.3f}" for name in NAMES if name in paired.worst)],
+            *(worst if paired.worst else []),
         ],
     )
     page.table(

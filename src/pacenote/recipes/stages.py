@@ -8,17 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pacenote.errors import InputError
+from pacenote.recipes.prompting import Optimize, book_of
 from pacenote.recipes.stage import Context, Stage, content, is_there
 
 if TYPE_CHECKING:
     from pacenote.work import Page
-
-
-def book_of(name: str) -> dict[str, str]:
-    """What a prompt book says, as a source of a stage; nothing where none is used."""
-    from pacenote.prompts.book import load_book
-
-    return {"prompts": load_book(name).digest} if name else {}
 
 
 EngineName = Literal["exact", "parallel", "plain"]  # see `pacenote.engine`
@@ -380,6 +374,7 @@ KINDS: dict[str, type[Stage]] = {
     "teach": Teach,
     "train": Train,
     "quantize": Quantize,
+    "optimize": Optimize,
     "evaluate": Evaluate,
     "table": Table,
     "advise": Advise,

@@ -7,26 +7,28 @@ quarter. End to end the tower learns on, held to what it saw in dense pre-traini
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pacenote.errors import InputError
-from pacenote.training.augment import CROP_SEEN, SEEN, Strength, View, crop_of, view_of
+from pacenote.training.augment import SEEN, Strength, crop_of, view_of
 from pacenote.training.batches import IGNORE
 from pacenote.training.frames import Frames, Record
 from pacenote.training.kd import KdOptions
 from pacenote.training.order import members_of, order_of, step_count
-from pacenote.training.packs import Grid, Pack, Packer, answer_loss, collate_packs, embed, hidden_states
-from pacenote.training.questions import Ask, ask, plain, with_unknown
-from pacenote.training.shared import Shared, allocate, stamp
+from pacenote.training.packs import Pack, Packer, answer_loss, collate_packs, embed, hidden_states
+from pacenote.training.questions import Ask, ask, plain
+from pacenote.training.shared import Shared, stamp
 from pacenote.training.targets import cells_of
+from pacenote.training.tokens import TokenCache, cache_tokens, picture_grids, seen_record
 
 if TYPE_CHECKING:
     import numpy as np
 
     from pacenote.models import Family, Model
 
+ONE_CROP = 0.75  # chance of each crop that is there, where crops are shown
 MILD = Strength(photometric=1.0, zoom=0.15, zoomed=0.4, flip=0.5, cutout=0.15)
 
 
@@ -40,7 +42,8 @@ class SftOptions:
     batch: int = 16
     accumulate: int = 1
     asks: int = 4  # questions a frame and step
-    crop: float = 0.25  # share of steps of a frame that show a light crop as a second picture
+    crop: float = 0.25  # share of steps of a frame that show crops of it beside it
+    looks: bool = False  # `language`: crops of what the tower finds likely, not of where the truth has a light
     copies: int = 4
     lr: dict[str, float] = field(default_factory=lambda: {"language": 1e-3, "head": 1e-3})  # absent or 0 = frozen
     muon: float = 0.0  # hidden matrices take Muon steps of so many times their part's rate; 0 = AdamW for all
@@ -53,13 +56,6 @@ class SftOptions:
     shares: tuple[float, ...] = ()  # of each Dataset, in their order; () = one heap
     compile: bool = False
     seed: int = 0
-
-
-def picture_grids(model: Model) -> tuple[Grid, Grid]:
-    """Patches (1, rows, columns) of a frame and of a crop as `model` sees them."""
-    patch = int(model.model.config.vision_config.patch_size)
-    frame: Grid = (1, SEEN[1] // patch, SEEN[0] // patch)
-    return frame, (1, CROP_SEEN // patch, CROP_SEEN // patch)
 
 
 def parameter_groups(model: Any, family: Family, rates: dict[str, float], muon: float = 0.0) -> list[dict[str, Any]]:
@@ -104,70 +100,7 @@ def draw_asks(record: Record, rng: np.random.Generator, count: int, width: float
     return asks
 
 
-def seen_record(seen: View) -> Record:
-    """The record of a view, with what it cut away unknown."""
-    return with_unknown(seen.record, seen.hidden)
-
-
 # --- language stage: cached tokens ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class TokenCache:
-    """Visual tokens of views: `frames` (N, 144, width), `crops` (N, 36, width), bf16 kept as int16; their records."""
-
-    frames: np.ndarray
-    crops: np.ndarray
-    records: tuple[Record, ...]
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-
-def cache_tokens(model: Model, frames: Frames, options: SftOptions, store: Path, batch: int = 8) -> TokenCache:
-    """Encode `options.copies` views of each frame, and a crop of each, into `store`; opens what is there already."""
-    import numpy as np
-    import torch
-
-    from pacenote.training.frames import open_records, write_records
-    from pacenote.training.loop import autocast, keep_memory
-    from pacenote.training.tower import QwenEncoder
-    from pacenote.work.progress import bar
-
-    total = options.copies * len(frames)
-    shapes = dict(zip(("frames", "crops"), picture_grids(model), strict=True))
-    if not (store / "records.json").is_file():
-        store.mkdir(parents=True, exist_ok=True)
-        encoder = QwenEncoder(model.family.visual(model.model)).eval()
-        device = model.device
-        if device.type == "cpu":
-            keep_memory()
-        cells = {name: model.family.image_tokens(grid, model.model) for name, grid in shapes.items()}
-        arrays = {
-            name: allocate(store / f"{name}.npy", np.int16, (total, cells[name], encoder.width)) for name in shapes
-        }
-        records: list[Record] = []
-        with torch.inference_mode(), autocast(device), bar("encode views", total) as advance:
-            for start in range(0, total, batch):
-                stop = min(start + batch, total)
-                pictures, crops = [], []
-                for k in range(start, stop):
-                    rng = np.random.default_rng((2, k))  # not the seed's: trainings share what a teacher sees
-                    copy, index = divmod(k, len(frames))
-                    strength = replace(options.augment, photometric=0.0, zoom=0.0) if copy == 0 else options.augment
-                    seen = view_of(frames, index, rng, strength)
-                    pictures.append(seen.image)
-                    crops.append(crop_of(seen, rng, strength))
-                    records.append(seen_record(seen))
-                for name, images in (("frames", pictures), ("crops", crops)):
-                    tokens = encoder(torch.from_numpy(np.stack(images)).to(device)).to(torch.bfloat16)
-                    arrays[name][start:stop] = tokens.cpu().view(torch.int16).numpy()
-                advance(stop - start)
-        for array in arrays.values():
-            array.flush()
-        write_records(store / "records.json", records)
-    opened = {name: np.load(store / f"{name}.npy", mmap_mode="r") for name in shapes}
-    return TokenCache(opened["frames"], opened["crops"], tuple(open_records(store / "records.json")))
 
 
 class CachedStream:
@@ -197,9 +130,12 @@ class CachedStream:
         index = self.order(k)
         cropped = bool(rng.random() < self.options.crop)
         asks = draw_asks(self.cache.records[index], rng, self.options.asks, SEEN[0])
-        pack = self.packer.pack(asks, self.grids[: 1 + cropped])
+        kinds = [int(kind) for kind in np.flatnonzero(self.cache.there[index])] if cropped else []
+        if self.options.looks:
+            kinds = [kind for kind in kinds if rng.random() < ONE_CROP]
+        pack = self.packer.pack(asks, (self.grids[0], *[self.grids[1]] * len(kinds)))
         caches = [self.cache] if self.taught is None else [self.cache, self.taught]
-        return pack, [[one.frames[index], *([one.crops[index]] if cropped else [])] for one in caches]
+        return pack, [[one.frames[index], *(one.crops[index, kind] for kind in kinds)] for one in caches]
 
 
 def collate_cached(items: list[tuple[Pack, list[list[np.ndarray]]]], pad_id: int) -> dict[str, Any]:
@@ -261,14 +197,19 @@ def train_language(
     from pacenote.models import resolve
     from pacenote.training.loop import fit
 
-    cache = cache_tokens(model, frames, options, out / "tokens")
+    look = None
+    if options.looks:
+        from pacenote.experts.look import TowerLook
+
+        look = TowerLook(model)
+    cache = cache_tokens(model, frames, options.copies, options.augment, out / "tokens", look)
     taught: TokenCache | None = None
     loss: Any = cached_loss
     if options.teacher:
         teacher = teacher_of(model, options.teacher)
-        key = (stamp(Path(resolve(options.teacher))), options.copies, options.augment)
+        key = (stamp(Path(resolve(options.teacher))), options.copies, options.augment, *([look.digest] if look else []))
         with (shared or Shared(out)).place("tokens", *key) as place:
-            taught = cache_tokens(teacher, frames, options, place)
+            taught = cache_tokens(teacher, frames, options.copies, options.augment, place, look)
         loss = TaughtLoss(teacher.model, options.kd)
     packer = Packer(model)
     steps = step_count(options, len(frames))
