@@ -158,6 +158,21 @@ def test_a_stopped_run_goes_on_to_the_same_end_without_asking_again(tmp_path: Pa
         optimize(asked(Model(), tmp_path / "b"), BOOK, tmp_path / "b" / "out", dataclasses.replace(QUICK, seed=1))
 
 
+def test_gepa_searches_and_the_gate_decides(tmp_path: Path) -> None:
+    pytest.importorskip("gepa")
+    from pacenote.optimize.gepa import GepaProposer
+
+    own = asked(Model(), tmp_path)
+    proposer = GepaProposer(own, split_parts(own.samples)["propose"], 400)
+    state = optimize(own, BOOK, tmp_path / "out", dataclasses.replace(QUICK, rounds=1), proposer)
+    assert state.rounds[0].winner.kind == "search"
+    assert state.best.block("crop").active
+    useless = Model(helps=False)
+    own = asked(useless, tmp_path / "b")
+    proposer = GepaProposer(own, split_parts(own.samples)["propose"], 400)
+    assert optimize(own, BOOK, tmp_path / "b" / "out", dataclasses.replace(QUICK, rounds=1), proposer).best == BOOK
+
+
 def test_parts_share_no_scene_and_too_few_frames_are_refused() -> None:
     own = [dataclasses.replace(sample, scene=f"scene{k // 3}") for k, sample in enumerate(samples())]
     parts = split_parts(own)

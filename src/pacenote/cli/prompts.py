@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--endpoint", metavar="URL", help="let an LLM behind an OpenAI-compatible server propose edits, too"
     )
     optimize.add_argument("--endpoint-model", default="", metavar="NAME", help="as the server calls it")
+    optimize.add_argument("--gepa", type=int, default=0, metavar="N", help="let GEPA search, with N answers a round")
     optimize.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
     optimize.add_argument("--seed", type=int, default=0, help="of splits and proposals (0)")
 
@@ -121,7 +122,7 @@ def _optimize(args: argparse.Namespace) -> int:
     model = load_model(args.model, args.device)
     state, page = optimize_book(
         model, args.dataset, args.out, options, split=args.split, book=args.book, expert=args.expert, limit=args.limit,
-        endpoint=args.endpoint or "", endpoint_model=args.endpoint_model,
+        endpoint=args.endpoint or "", endpoint_model=args.endpoint_model, gepa=args.gepa,
     )  # fmt: skip
     gain = state.figures["gain_on_accept"]["average"]
     print(f"{args.out / 'book.yaml'}: version {state.best.version}, {gain:+.3f} on the accept frames\n{page}")

@@ -18,6 +18,7 @@ EDITS: dict[str, str] = {
     "aid": "show a part of the frame, a mark or the frame before",
     "context": "state a signal",
     "drop": "leave out a block",
+    "search": "what another optimizer found",
 }
 _KIND = {"task": "clarify", "definition": "clarify", "caution": "clarify"}
 OTHER = 0.1  # weight of an edit for a slot without failures, against the share of failures of one with all

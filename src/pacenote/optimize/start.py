@@ -13,7 +13,7 @@ from pacenote.evaluate.source import open_source
 from pacenote.models.readout import SPEED
 from pacenote.optimize.asked import Asked
 from pacenote.optimize.edits import Edit, Failure, propose
-from pacenote.optimize.run import Optimized, Options, Proposer, optimize
+from pacenote.optimize.run import Optimized, Options, Proposer, optimize, split_parts
 from pacenote.prompts.book import Book, load_book
 from pacenote.prompts.prompter import Prompter
 from pacenote.work import digest
@@ -34,12 +34,13 @@ def optimize_book(
     limit: int | None = None,
     endpoint: str = "",
     endpoint_model: str = "",
+    gepa: int = 0,
 ) -> tuple[Optimized, Path]:
     """Optimize `book` for `model` on the labelled frames of `dataset`; `out` gets book.yaml, rounds.json and
     report.html.
 
-    `endpoint`: the address of an OpenAI-compatible server whose LLM proposes half of the edits. Raises InputError for
-    frames without truth and for bad books.
+    `endpoint`: the address of an OpenAI-compatible server whose LLM proposes half of the edits. `gepa`: let GEPA search
+    in place of the edit table, with so many answers a round. Raises InputError for frames without truth and bad books.
     """
     from pacenote.optimize.report import write_page
 
@@ -52,6 +53,12 @@ def optimize_book(
     ask = asker(model, ENGINE, SPEED, prompter.eyes)
     asked = Asked(ask, prompter, samples, digest([model_digest(model), ENGINE, SPEED]), out / "answers")
     proposer: Proposer = propose
+    if gepa and endpoint:
+        raise InputError("--gepa and --endpoint are two ways to find edits; give one of them")
+    if gepa:
+        from pacenote.optimize.gepa import GepaProposer
+
+        proposer = GepaProposer(asked, split_parts(samples, options.seed)["propose"], gepa)
     if endpoint:
         from pacenote.models.endpoint import Endpoint
         from pacenote.optimize.llm import LlmProposer
