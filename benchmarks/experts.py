@@ -27,15 +27,18 @@ from pacenote.experts import Detection, Expert, open_expert
 from pacenote.experts.classical import Regions, cones, lights, prepare
 from pacenote.experts.detection import iou
 from pacenote.metrics import score
+from pacenote.prompts.look import likely
 
 FOLDS, RIDGE = 5, 2.0
+SEEN = 0.45  # confidence from which a detection counts: what the classical expert reports at all
 
 
 def advisory(detections: Sequence[Detection]) -> Advisory:
     """What the detections of a picture say of its light and its cones; the other slots are left unanswered."""
-    seen = [one for one in detections if one.kind == "traffic_light" and one.state in LIGHT_STATES]
-    best = max(seen, key=lambda one: one.confidence * (1.0 if one.own is None else one.own), default=None)
-    found = frozenset({"cone"} if any(one.kind == "cone" for one in detections) else ())
+    seen = [one for one in detections if likely(one) >= SEEN]
+    lit = [one for one in seen if one.kind == "traffic_light" and one.state in LIGHT_STATES]
+    best = max(lit, key=likely, default=None)
+    found = frozenset({"cone"} if any(one.kind == "cone" for one in seen) else ())
     return Advisory(None, Light(best.state if best else "none"), found, None)
 
 
@@ -149,7 +152,7 @@ def main() -> None:
             step = max(1, len(samples) // 24) if args.quick else 1
             figures = measure(expert, [samples[i] for i in range(0, len(samples), step)])
             result.setdefault(spec, {})[place] = figures
-            show(expert.name, place, figures)
+            show(spec, place, figures)
     if args.json:
         args.json.write_text(json.dumps(result, indent=2) + "\n")
 
