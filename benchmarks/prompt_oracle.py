@@ -18,7 +18,7 @@ from typing import Any
 
 from PIL import Image
 
-from pacenote.advisory import slot_text
+from pacenote.advisory import Truth, slot_text
 from pacenote.data import Dataset, Sample
 from pacenote.engine import asker
 from pacenote.evaluate.suite import load_model
@@ -101,7 +101,7 @@ def main() -> None:
     args = parser.parse_args()
     samples = [one for one in Dataset.open(args.data, split=args.split) if one.task == "advisory"]
     samples = samples[:24] if args.quick else samples
-    truths, clusters = [one.truth for one in samples], [one.cluster for one in samples]
+    truths, clusters = [one.truth or Truth.unknown() for one in samples], [one.cluster for one in samples]
     lit = [k for k, truth in enumerate(truths) if truth.light_state not in (None, "none")]
     small = [k for k in lit if SMALL[0] <= float(samples[k].conditions.get("light_px") or 0) < SMALL[1]]
     held: dict[str, Any] = {"frames": len(samples), "small": len(small)}
@@ -116,7 +116,7 @@ def main() -> None:
                 answers = ask([images for images, _ in asked], [words for _, words in asked], roles)
                 told += [one.advisory for one in answers]
             whole = score(told, truths, clusters, resamples=0)
-            own = [[every[k] for k in small] for every in (told, truths, clusters)]
+            own = [told[k] for k in small], [truths[k] for k in small], [clusters[k] for k in small]
             part = score(*own, resamples=0)
             row = {slot: whole[slot]["f1"] for slot in ("light", "obstacles", "crossroad")}
             row |= {"average": whole["average"], "r2": whole["speed"]["r2"], "small": part["light"]["f1"]}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def average(rows: Statistics) -> float:
     return float(figures({name: values.sum() for name, values in rows.items()})["average"])
 
 
-def accepts(sets: list[Statistics], clusters: np.ndarray, options: Options, rng: np.random.Generator) -> int:
+def accepts(sets: list[Statistics], clusters: list[str], options: Options, rng: np.random.Generator) -> int:
     """How many edits a run of nothing but luck accepts."""
     count = len(clusters)
     part = rng.permutation(count)
@@ -49,7 +50,7 @@ def accepts(sets: list[Statistics], clusters: np.ndarray, options: Options, rng:
     for _ in range(options.rounds):
         candidates = rng.integers(0, 2, (options.candidates, count))
 
-        def gains(chosen: list[int], n: int, own: np.ndarray = candidates, now: np.ndarray = incumbent) -> list[float]:
+        def gains(chosen: Sequence[int], n: int, own: np.ndarray = candidates, now: np.ndarray = incumbent) -> list[float]:
             frames = racing[:n]
             base = average(rows_of(sets, now[frames], frames))
             return [average(rows_of(sets, own[one][frames], frames)) - base for one in chosen]
@@ -58,8 +59,9 @@ def accepts(sets: list[Statistics], clusters: np.ndarray, options: Options, rng:
         verdict = None
         if gain > 0:
             first, second = (rows_of(sets, picks[kept], kept) for picks in (incumbent, candidates[winner]))
-            found = compare_rows(first, second, clusters[kept], draws=1000, seed=int(rng.integers(2**31)))
-            verdict = gate.decide(found, first, second, clusters[kept])
+            scenes = [clusters[k] for k in kept]
+            found = compare_rows(first, second, scenes, draws=1000, seed=int(rng.integers(2**31)))
+            verdict = gate.decide(found, first, second, scenes)
         if verdict is not None and verdict.accepted:
             incumbent, idle, accepted = candidates[winner], 0, accepted + 1
         else:
@@ -85,7 +87,7 @@ def main() -> None:
             settings = Settings(prompts=book, limit=limit, resamples=0, latency_frames=50)
             told[book] = evaluate(model, source, Path(place) / book, settings)
     truths = [frame.truth for frame, _ in told["original"].rows]
-    clusters = np.asarray([frame.cluster for frame, _ in told["original"].rows])
+    clusters = [frame.cluster for frame, _ in told["original"].rows]
     sets = [statistics(*columns([said.advisory for _, said in told[book].rows], truths)) for book in BOOKS]
     rng, options = np.random.default_rng(args.seed), Options()
     each = [accepts(sets, clusters, options, rng) for _ in progress(range(runs), "null runs")]

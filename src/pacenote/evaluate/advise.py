@@ -71,6 +71,8 @@ def advise(
     count, refused = 0, None
 
     def run() -> Iterator[Advised]:
+        if not waiting:
+            return
         images, questions = [image for _, image in waiting], [question] * len(waiting)
         if prompter is None:
             told: list[Prompt | None] = [None] * len(images)

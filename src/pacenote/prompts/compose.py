@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pacenote.advisory import kind_words
 from pacenote.errors import InputError
 from pacenote.prompts.aids import crops, elsewhere, marked, shown
-from pacenote.prompts.book import Block, Book
+from pacenote.prompts.book import Aid, Block, Book
 from pacenote.prompts.conditions import ALWAYS, holds, told
-from pacenote.prompts.look import Context, Look, facts
+from pacenote.prompts.look import Context, Look, facts, likely
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -106,31 +106,27 @@ def compose(
         if reason:
             choices.append(Choice(block.id, False, reason))
             continue
-        text, more, first = "", list[Any](), None
+        text, aid, why = "", _Shown(), ""
         if block.aid is None:
             text = _filled(block, known)
             cost = counter.words(" " + text)
         else:
-            more, first = _shown(block, frame, look, sharp or frame, previous)
-            if not more and first is None:
-                choices.append(
-                    Choice(block.id, False, f"nothing to show of {block.aid.of} (least {block.aid.least:g})")
-                )
+            aid = _shown(block.aid, pictures[0], look, sharp or frame, previous)
+            if not aid.why:
+                choices.append(Choice(block.id, False, f"no {block.aid.of} to show (least {block.aid.least:g})"))
                 continue
-            cost = sum(counter.picture(one.size) + counter.words("crop: ") for one in more)
+            cost = sum(counter.picture(one.size) + counter.words("crop: ") for one in aid.pictures)
         if spent + cost > book.budget:
             choices.append(Choice(block.id, False, f"{cost} tokens more than the budget of {book.budget} allows", cost))
             continue
         spent += cost
-        why = "always" if block.when == ALWAYS else f"{block.when}: {told(block.when, known)}"
-        choices.append(Choice(block.id, True, why, cost))
-        if block.aid is None:
-            words.append(text)
-            continue
-        if first is not None:
-            pictures[0] = first
-        pictures += more
-        roles += ["previous" if block.aid.show == "previous" else "crop"] * len(more)
+        if block.when != ALWAYS:
+            why = f"{block.when}: {told(block.when, known)}"
+        choices.append(Choice(block.id, True, "; ".join(filter(None, (why, aid.why))) or ALWAYS, cost))
+        words += [text] if text else []
+        pictures[0] = aid.frame or pictures[0]
+        pictures += aid.pictures
+        roles += ["previous" if block.aid and block.aid.show == "previous" else "crop"] * len(aid.pictures)
     question = " ".join([*words, book.request])
     return Prompt(tuple(pictures), tuple(roles), question, tuple(choices), spent, book.digest)
 
@@ -158,17 +154,23 @@ def _word(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def _shown(
-    block: Block, frame: Image.Image, look: Look, sharp: Image.Image, previous: Image.Image | None
-) -> tuple[list[Image.Image], Image.Image | None]:
-    """The pictures that an aid adds, and what takes the frame's place (None: nothing does)."""
-    aid = block.aid
-    assert aid is not None
+@dataclass(frozen=True)
+class _Shown:
+    """What an aid adds: pictures, or a picture in the frame's place; `why` says what is on them, "" nothing."""
+
+    pictures: tuple[Image.Image, ...] = ()
+    frame: Image.Image | None = None
+    why: str = ""
+
+
+def _shown(aid: Aid, frame: Image.Image, look: Look, sharp: Image.Image, previous: Image.Image | None) -> _Shown:
     if aid.show == "previous":
-        return ([previous] if previous is not None else []), None
-    boxes = elsewhere(frame, aid.most) if aid.of == "nothing" else [one.box for one in shown(aid, look)]
-    if not boxes:
-        return [], None
-    if aid.show == "mark":
-        return [], marked(frame, boxes)
-    return crops(aid, sharp, look, boxes), None
+        return _Shown() if previous is None else _Shown((previous,), why="the frame before")
+    if aid.of == "nothing":
+        return _Shown(tuple(crops(aid, sharp, look, elsewhere(frame, aid.most))), why="elsewhere")
+    found = shown(aid, look)
+    why = ", ".join(f"{one.state} {kind_words(one.kind)} {likely(one):.2f}".strip() for one in found)
+    boxes = [one.box for one in found]
+    if aid.show == "mark" and boxes:
+        return _Shown(frame=marked(frame, boxes), why=why)
+    return _Shown(tuple(crops(aid, sharp, look, boxes)), why=why)

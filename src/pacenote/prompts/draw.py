@@ -17,7 +17,7 @@ COLOURS = {
 }  # fmt: skip
 OTHER = (240, 220, 90)
 STATES = {"red": (255, 60, 60), "yellow": (255, 210, 40), "green": (60, 230, 110), "off": (150, 150, 150)}
-LEAST = 0.1  # of a detection that is drawn
+LEAST = 0.3  # of a detection that is drawn
 GAP = 6
 
 

@@ -94,8 +94,10 @@ def watch(
             answer = ask([[shown]], [settings.question])[0]
         else:
             start = time.perf_counter()
-            one = prompter([image], [settings.question], [Context(speed_kmh=own_kmh)], [before])[0]
-            before, ms = one.images[0], (time.perf_counter() - start) * 1000
+            (frame,), (look,) = prompter.look([image])
+            context = Context(speed_kmh=own_kmh)
+            one = prompter.compose(prompter.book, frame, look, image, settings.question, context, before)
+            before, ms = frame, (time.perf_counter() - start) * 1000
             answer = ask([one.images], [one.question], [one.roles])[0]
             answer = replace(answer, ms=answer.ms + ms)
         return withhold(answer, settings.least) if settings.least > 0 else answer
