@@ -77,7 +77,10 @@ def test_optimize_resumes_and_writes_a_book(tmp_path: Path, capsys: pytest.Captu
         (["prompts", "show", "nothing"], "shipped are"),
         (["advise", "starter-student", "PHOTO", "--prompts", "default", "--expert", "psychic"], "unknown expert"),
         (["prompts", "select", "missing.jpg"], "no such image"),
-        (["prompts", "optimize", "starter-student", "streets-test", "--split", "test", "--limit", "20", "--out", "OUT"], "more scenes"),
+    (
+        ["prompts", "optimize", "starter-student", "streets-test", "--split", "test", "--limit", "20", "--out", "OUT"],
+        "more scenes",
+    ),
     ],
 )  # fmt: skip
 def test_one_line_says_what_is_wrong(

@@ -62,10 +62,6 @@ class Prompting:
     ) -> Prompt:
         return compose(book, frame, look, self.counter, sharp=image, context=context)
 
-    def __call__(self, images: Any, questions: Any = (), contexts: Any = (), *, books: Any = ()) -> list[Prompt]:
-        frames, looks = self.look(images)
-        return [self.compose(books[k], frames[k], looks[k], image) for k, image in enumerate(images)]
-
 
 class Model:
     """Tells lights right in two of three frames without a crop, in all with one; of the rest every seventh is wrong."""

@@ -47,7 +47,9 @@ class Asked:
     def prompt(self, book: Book, frame: int) -> Prompt:
         """What `book` makes of a frame."""
         sample = self.samples[frame]
-        return self.prompter([sample.image(0)], [sample.question], [Context.of(sample)], books=[book])[0]
+        image = sample.image(0)
+        (shown,), (look,) = self.prompter.look([image])
+        return self.prompter.compose(book, shown, look, image, sample.question, Context.of(sample))
 
     def _run(self, books: Sequence[Book], frames: Sequence[int]) -> None:
         self.store.mkdir(parents=True, exist_ok=True)

@@ -79,17 +79,15 @@ class Prompter:
         images: Sequence[Image.Image],
         questions: Sequence[str] = (),
         contexts: Sequence[Context] = (),
-        previous: Sequence[Image.Image | None] = (),
-        books: Sequence[Book] = (),
     ) -> list[Prompt]:
         """A prompt for each of `images` as they were recorded. `questions` are those of samples: what they state before
-        the request stays. `books` in place of the own one, one a frame."""
+        the request stays."""
         frames, looks = self.look(images)
         start = time.perf_counter()
         made = [
             self.compose(
-                books[k] if books else self.book, frames[k], looks[k], image, questions[k] if questions else "",
-                contexts[k] if contexts else Context(), previous[k] if previous else None,
+                self.book, frames[k], looks[k], image, questions[k] if questions else "",
+                contexts[k] if contexts else Context(),
             )
             for k, image in enumerate(images)
         ]  # fmt: skip
