@@ -1,0 +1,1 @@
+"""Mining: labels for drives that nobody labelled."""
