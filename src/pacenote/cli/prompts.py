@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     optimize.add_argument("--split", default="train", choices=("train", "dev", "test"), help="split of DATA (train)")
     optimize.add_argument("--out", type=Path, required=True, metavar="DIR", help="book.yaml, rounds.json, report.html")
     optimize.add_argument("--book", default="default", help="where it starts: a shipped name or a YAML file (default)")
+    optimize.add_argument("--bare", action="store_true", help="start with every block of the book inactive")
     optimize.add_argument(
         "--expert", default="", help="who looks: look, classical, FILE.onnx or a detector's directory"
     )
@@ -95,9 +96,7 @@ def _select(args: argparse.Namespace) -> int:
     image, context = open_image(args.image), Context(args.limit, args.speed)
     (frame,), (look,) = prompter.look([image])
     prompt = prompter.compose(prompter.book, frame, look, image, context=context)
-    print(
-        f"{args.image}: {len(prompt.images)} pictures, {prompt.tokens} of {prompter.book.budget} tokens"
-    )
+    print(f"{args.image}: {len(prompt.images)} pictures, {prompt.tokens} of {prompter.book.budget} tokens")
     print(f"  {prompt.question}")
     for choice in prompt.choices:
         print(f"  {'+' if choice.used else '-'} {choice.block}: {choice.why}")
@@ -121,8 +120,8 @@ def _optimize(args: argparse.Namespace) -> int:
     )  # fmt: skip
     model = load_model(args.model, args.device)
     state, page = optimize_book(
-        model, args.dataset, args.out, options, split=args.split, book=args.book, expert=args.expert, limit=args.limit,
-        endpoint=args.endpoint or "", endpoint_model=args.endpoint_model, gepa=args.gepa,
+        model, args.dataset, args.out, options, split=args.split, book=args.book, bare=args.bare, expert=args.expert,
+        limit=args.limit, endpoint=args.endpoint or "", endpoint_model=args.endpoint_model, gepa=args.gepa,
     )  # fmt: skip
     gain = state.figures["gain_on_accept"]["average"]
     print(f"{args.out / 'book.yaml'}: version {state.best.version}, {gain:+.3f} on the accept frames\n{page}")

@@ -73,10 +73,10 @@ def _round(page: Page, one: Round, state: Optimized, asked: Asked) -> None:
     )
     page.code(one.diff or "no change", "diff")
     items = []
-    for frame in one.changed[:SHOWN]:
-        prompt = asked.prompt(one.winner.book, frame)
-        answer = asked([one.winner.book], [frame])[0][0]
-        items.append((drawn(prompt), f"{asked.samples[frame].id}: {answer.text}"))
+    for changed in one.changed[:SHOWN]:
+        prompt = asked.prompt(one.winner.book, changed.frame)
+        words = f"{asked.samples[changed.frame].id} before: {changed.before} After: {changed.after}"
+        items.append((drawn(prompt), words))
     if items:
         page.gallery(items)
 

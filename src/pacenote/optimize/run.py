@@ -53,6 +53,15 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Changed:
+    """A frame of which a slot was told wrong and is told right now, or the other way round."""
+
+    frame: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
 class Round:
     """What happened in a round: heats as (edit, gain) pairs, the verdict on the winner (None: it gained nothing in the
     race), frames that the winner tells right (wins) and wrong (losses) where the incumbent does not, by slot."""
@@ -64,7 +73,7 @@ class Round:
     verdict: Verdict | None
     wins: dict[str, int]
     losses: dict[str, int]
-    changed: list[int]
+    changed: list[Changed]
     diff: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -139,7 +148,7 @@ def optimize(asked: Asked, first: Book, out: Path, options: Options, proposer: P
         verdict: Verdict | None = None
         wins: dict[str, int] = {}
         losses: dict[str, int] = {}
-        changed: list[int] = []
+        changed: list[Changed] = []
         if gain > 0:
             frames = parts["accept"]
             before, after = asked([state.best, winner.book], frames, f"round {number}: accept")
@@ -199,15 +208,15 @@ def _race(
 
 def _moved(
     before: Sequence[Prediction], after: Sequence[Prediction], frames: Sequence[int], truths: Sequence[Truth]
-) -> tuple[dict[str, int], dict[str, int], list[int]]:
+) -> tuple[dict[str, int], dict[str, int], list[Changed]]:
     wins, losses, changed = Counter[str](), Counter[str](), []
     for old, new, frame in zip(before, after, frames, strict=True):
-        for slot in SLOTS:
-            was, now = (slot_right(one, truths[frame], slot) for one in (old, new))
-            if was != now:
-                (wins if now else losses)[slot] += 1
-                if frame not in changed:
-                    changed.append(frame)
+        right = {slot: [slot_right(one, truths[frame], slot) for one in (old, new)] for slot in SLOTS}
+        moved = [slot for slot, (was, now) in right.items() if was != now]
+        wins.update(slot for slot in moved if right[slot][1])
+        losses.update(slot for slot in moved if right[slot][0])
+        if moved:
+            changed.append(Changed(frame, old.text, new.text))
     return dict(wins), dict(losses), changed
 
 

@@ -30,6 +30,7 @@ def optimize_book(
     *,
     split: str = "train",
     book: str = "default",
+    bare: bool = False,
     expert: str = "",
     limit: int | None = None,
     endpoint: str = "",
@@ -39,12 +40,13 @@ def optimize_book(
     """Optimize `book` for `model` on the labelled frames of `dataset`; `out` gets book.yaml, rounds.json and
     report.html.
 
-    `endpoint`: the address of an OpenAI-compatible server whose LLM proposes half of the edits. `gepa`: let GEPA search
-    in place of the edit table, with so many answers a round. Raises InputError for frames without truth and bad books.
+    `bare`: start with every block inactive. `endpoint`: the address of an OpenAI-compatible server whose LLM proposes
+    half of the edits. `gepa`: let GEPA search in place of the edit table, with so many answers a round. Raises
+    InputError for frames without truth and bad books.
     """
     from pacenote.optimize.report import write_page
 
-    first = load_book(book)
+    first = load_book(book).bare() if bare else load_book(book)
     source = open_source(dataset, split)
     samples = [sample for _, sample in source.frames(limit) if sample.truth is not None and sample.images]
     if not samples:

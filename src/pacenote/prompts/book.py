@@ -111,6 +111,10 @@ class Book:
         held = self.to_dict()
         return digest({key: held[key] for key in ("request", "budget", "blocks")})
 
+    def bare(self) -> Book:
+        """The same book with no block active: the plain request, and all that an optimizer may try."""
+        return dataclasses.replace(self, blocks=tuple(dataclasses.replace(one, active=False) for one in self.blocks))
+
     def block(self, block_id: str) -> Block:
         """The block of that id. Raises InputError where there is none."""
         for one in self.blocks:

@@ -30,6 +30,7 @@ class Optimize(Stage):
     data: str
     split: Literal["train", "dev", "test"] = "train"
     prompts: str = "default"  # the book that it starts from
+    bare: bool = False  # with every block inactive
     expert: str = ""
     rounds: int = 12
     candidates: int = 8
@@ -56,7 +57,15 @@ class Optimize(Stage):
         )  # fmt: skip
         model = load_model(self.model, self.device)
         optimize_book(
-            model, self.data, out, options, split=self.split, book=self.prompts, expert=self.expert, limit=self.limit
+            model,
+            self.data,
+            out,
+            options,
+            split=self.split,
+            book=self.prompts,
+            bare=self.bare,
+            expert=self.expert,
+            limit=self.limit,
         )
 
     def show(self, page: Page, out: Path) -> None:
@@ -69,7 +78,8 @@ class Optimize(Stage):
             f"{len(held['rounds'])} rounds, {held['looks']} tests on {held['frames']['accept']} frames kept for them. "
             f"Edits accepted: {accepted}. More in {out.name}/report.html."
         )
-        page.code(difference(load_book(self.prompts), best) or "no change", "the book's diff")
+        first = load_book(self.prompts).bare() if self.bare else load_book(self.prompts)
+        page.code(difference(first, best) or "no change", "the book's diff")
 
 
 __all__ = ["Optimize", "book_of"]
