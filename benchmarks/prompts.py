@@ -24,7 +24,7 @@ from pacenote.evaluate.suite import load_model
 from pacenote.metrics.statistics import Statistics, columns, figures, statistics
 from pacenote.optimize.accept import Gate, compare_rows
 from pacenote.optimize.race import race
-from pacenote.optimize.run import Options
+from pacenote.optimize.run import PROMISING, Options
 from pacenote.quantize.bounds import upper
 from pacenote.work import progress
 
@@ -50,14 +50,17 @@ def accepts(sets: list[Statistics], clusters: list[str], options: Options, rng: 
     for _ in range(options.rounds):
         candidates = rng.integers(0, 2, (options.candidates, count))
 
-        def gains(chosen: Sequence[int], n: int, own: np.ndarray = candidates, now: np.ndarray = incumbent) -> list[float]:
+        def gains(
+            chosen: Sequence[int], n: int, new: np.ndarray = candidates, old: np.ndarray = incumbent
+        ) -> list[float]:
             frames = racing[:n]
-            base = average(rows_of(sets, now[frames], frames))
-            return [average(rows_of(sets, own[one][frames], frames)) - base for one in chosen]
+            base = average(rows_of(sets, old[frames], frames))
+            return [average(rows_of(sets, new[one][frames], frames)) - base for one in chosen]
 
         winner, gain = race(list(range(options.candidates)), gains, len(racing), rungs=options.rungs)[-1].gains[0]
         verdict = None
-        if gain > 0:
+        old, new = (rows_of(sets, picks[racing], racing) for picks in (incumbent, candidates[winner]))
+        if gain > 0 and compare_rows(old, new, [clusters[k] for k in racing], draws=500).p <= PROMISING:
             first, second = (rows_of(sets, picks[kept], kept) for picks in (incumbent, candidates[winner]))
             scenes = [clusters[k] for k in kept]
             found = compare_rows(first, second, scenes, draws=1000, seed=int(rng.integers(2**31)))

@@ -55,7 +55,7 @@ def _round(page: Page, one: Round, state: Optimized, asked: Asked) -> None:
         [[*row, *[""] * (width - len(row))] for row in rows.values()],
     )
     if one.verdict is None:
-        page.paragraph("Nothing gained in the race; nothing was tested.")
+        page.paragraph("Too little gained in the race; nothing was tested.")
         return
     paired = one.verdict.paired
     page.paragraph(f"{'Accepted' if one.verdict.accepted else 'Refused'}: {one.verdict.why}.")

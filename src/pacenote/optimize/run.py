@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PARTS = ("propose", "race", "accept")
 SHARES = (0.2, 0.3, 0.5)  # of scenes: a gain of .05 at 20 % discordance takes some 490 frames to show
 LEAST = 20  # frames a part
+PROMISING = 0.2  # p of the winner on the race frames up to which it is worth one of the looks that alpha pays for
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Options:
     rounds: int = 12
     candidates: int = 8
     patience: int = 4
-    rungs: int = 3
+    rungs: int = 2
     alpha: float = 0.025
     margin: float = 0.03
     seed: int = 0
@@ -63,8 +64,8 @@ class Changed:
 
 @dataclass(frozen=True)
 class Round:
-    """What happened in a round: heats as (edit, gain) pairs, the verdict on the winner (None: it gained nothing in the
-    race), frames that the winner tells right (wins) and wrong (losses) where the incumbent does not, by slot."""
+    """What happened in a round: heats as (edit, gain) pairs, the verdict on the winner (None: it gained too little in
+    the race), frames that the winner tells right (wins) and wrong (losses) where the incumbent does not, by slot."""
 
     number: int
     failures: dict[str, int]
@@ -149,7 +150,7 @@ def optimize(asked: Asked, first: Book, out: Path, options: Options, proposer: P
         wins: dict[str, int] = {}
         losses: dict[str, int] = {}
         changed: list[Changed] = []
-        if gain > 0:
+        if gain > 0 and _promising(asked, state.best, winner.book, parts["race"], truths):
             frames = parts["accept"]
             before, after = asked([state.best, winner.book], frames, f"round {number}: accept")
             verdict = state.gate.judge(
@@ -206,6 +207,13 @@ def _race(
     return race(edits, gains, len(frames), rungs=rungs)
 
 
+def _promising(asked: Asked, book: Book, other: Book, frames: Sequence[int], truths: Sequence[Truth]) -> bool:
+    """Whether the gain of `other` on the race frames is more than what most lucky winners show."""
+    before, after = asked([book, other], frames)
+    clusters = [asked.samples[k].cluster for k in frames]
+    return compare(_said(before), _said(after), [truths[k] for k in frames], clusters).p <= PROMISING
+
+
 def _moved(
     before: Sequence[Prediction], after: Sequence[Prediction], frames: Sequence[int], truths: Sequence[Truth]
 ) -> tuple[dict[str, int], dict[str, int], list[Changed]]:
@@ -238,7 +246,7 @@ def _edit(edit: Edit) -> dict[str, str]:
 def _tell(done: Round, gain: float) -> None:
     verdict = done.verdict
     outcome = (
-        "no gain in the race"
+        "too little to be tested"
         if verdict is None
         else ("accepted" if verdict.accepted else "refused") + f", {verdict.why}"
     )
