@@ -25,9 +25,8 @@ from pacenote.data import Dataset, Sample
 from pacenote.data.importer import import_labels
 from pacenote.experts import Detection, Expert, open_expert
 from pacenote.experts.classical import Regions, cones, lights, prepare
-from pacenote.experts.detection import iou
+from pacenote.experts.detection import iou, likely
 from pacenote.metrics import score
-from pacenote.prompts.look import likely
 
 FOLDS, RIDGE = 5, 2.0
 SEEN = 0.45  # confidence from which a detection counts: what the classical expert reports at all

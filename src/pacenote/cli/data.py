@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pacenote.cli.actions import add_actions
+
 EPILOG = """examples:
   pacenote data check streets-test
   pacenote data view streets-test --out sheet.html --where light=red --where weather=rain
@@ -17,13 +19,7 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    shape = argparse.RawDescriptionHelpFormatter
-
-    def action(name: str, help: str, example: str) -> argparse.ArgumentParser:
-        return actions.add_parser(
-            name, help=help, description=help, epilog=f"example: pacenote data {example}", formatter_class=shape
-        )
+    action = add_actions(parser, "data")
 
     check = action(
         "check", "look for broken pictures, contradictions, leaks between splits, imbalance", "check streets-test"

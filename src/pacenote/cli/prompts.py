@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pacenote.cli.actions import add_actions
+
 EPILOG = """examples:
   pacenote prompts show default
   pacenote prompts select photo.jpg --model starter-distilled --out why.png
@@ -14,13 +16,7 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    shape = argparse.RawDescriptionHelpFormatter
-
-    def action(name: str, help: str, example: str) -> argparse.ArgumentParser:
-        return actions.add_parser(
-            name, help=help, description=help, epilog=f"example: pacenote prompts {example}", formatter_class=shape
-        )
+    action = add_actions(parser, "prompts")
 
     show = action("show", "print a book, or how two books differ", "show default --against original")
     show.add_argument("book", help="default, original, placebo or a YAML file")

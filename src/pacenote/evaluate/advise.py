@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pacenote.engine import ENGINE, Answer, asker
 from pacenote.engine.answer import withhold
+from pacenote.engine.prompted import ask_prompted
 from pacenote.errors import InputError
 from pacenote.evaluate.source import QUESTION
 from pacenote.models.frames import Fit, fit_frame, frame_size, open_image
@@ -74,16 +74,12 @@ def advise(
         if not waiting:
             return
         images, questions = [image for _, image in waiting], [question] * len(waiting)
+        told: list[tuple[Answer, Prompt | None]]
         if prompter is None:
-            told: list[Prompt | None] = [None] * len(images)
-            answers = ask([[image] for image in images], questions)
+            told = [(answer, None) for answer in ask([[image] for image in images], questions)]
         else:
-            start = time.perf_counter()
-            made = prompter(images, questions)
-            ms, told = (time.perf_counter() - start) * 1000 / len(images), list(made)
-            answers = ask([p.images for p in made], [p.question for p in made], [p.roles for p in made])
-            answers = [replace(answer, ms=answer.ms + ms) for answer in answers]
-        for (path, _), answer, prompt in zip(waiting, answers, told, strict=True):
+            told = [*ask_prompted(ask, prompter, images, questions)]
+        for (path, _), (answer, prompt) in zip(waiting, told, strict=True):
             yield Advised(path, withhold(answer, least) if least > 0 else answer, prompt)
         waiting.clear()
 

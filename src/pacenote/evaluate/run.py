@@ -5,9 +5,8 @@ from __future__ import annotations
 import collections
 import copy
 import hashlib
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from pacenote.advisory import Truth
 from pacenote.data.sample import Sample
 from pacenote.engine import ENGINE, asker
 from pacenote.engine.engine import Engine
+from pacenote.engine.prompted import ask_prompted
 from pacenote.engine.roofline import Meter
 from pacenote.errors import InputError
 from pacenote.evaluate import breakdown, memory
@@ -201,11 +201,8 @@ def _predict(
         questions, images = [frame.question for frame, *_ in waiting], [own for *_, own in waiting]
         if prompter is None:
             return [(one, None) for one in ask(images, questions, [sample.image_roles for _, sample, _ in waiting])]
-        start = time.perf_counter()
-        prompts = prompter([own[0] for own in images], questions, [Context.of(sample) for _, sample, _ in waiting])
-        ms = (time.perf_counter() - start) * 1000 / len(waiting)
-        answers = ask([p.images for p in prompts], [p.question for p in prompts], [p.roles for p in prompts])
-        return [(replace(one, ms=one.ms + ms), prompt) for one, prompt in zip(answers, prompts, strict=True)]
+        contexts = [Context.of(sample) for _, sample, _ in waiting]
+        return [*ask_prompted(ask, prompter, [own[0] for own in images], questions, contexts)]
 
     def run() -> None:
         nonlocal timed, warm, meter, spent

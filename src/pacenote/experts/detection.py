@@ -75,6 +75,11 @@ class Expert(Protocol):
         ...
 
 
+def likely(one: Detection) -> float:
+    """Confidence that a detection is there and concerns the ego car."""
+    return one.confidence * (1.0 if one.own is None else one.own)
+
+
 def kind_of(name: str) -> tuple[str, str] | None:
     """(kind, state) for the class name of a detector; None for a class that does not concern a driver's notes.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pacenote.data.classes import CLASS_INDEX
 from pacenote.errors import InputError
-from pacenote.experts.detection import Detection
+from pacenote.experts.detection import STATES, Detection, likely
 from pacenote.models.eyes import Eyes
 from pacenote.models.heads import CONDITIONS, OWN, Heads
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 LEAST = 0.003  # probability of a patch below which nothing is proposed: a crop may still tell what the frame cannot
 MOST = 6  # of a kind
-STATES = ("red", "yellow", "green", "off")
 CLASSES_OF = {
     "traffic_light": tuple(f"light_{state}" for state in STATES),
     **{kind: (kind,) for kind in ("cone", "barrier", "construction", "debris", "crash", "pedestrian", "animal")},
@@ -96,26 +95,26 @@ def things(patches: np.ndarray, own: np.ndarray, size: tuple[int, int]) -> list[
         each = patches[..., [CLASS_INDEX[name] for name in classes]]
         ours = [OWN.index(name) for name in OWN_OF.get(kind, ())]
         mine = np.kron(own[..., ours].max(-1), np.ones((merge, merge))) if ours else None
-        likely = each.max(-1)
-        for y0, x0, y1, x1, peak in regions(likely if mine is None else likely * mine):
+        there = each.max(-1)
+        for y0, x0, y1, x1, peak in regions(there if mine is None else there * mine):
             state = STATES[int(each[peak].argmax())] if kind == "traffic_light" else ""
             box = (x0 * step[0], y0 * step[1], x1 * step[0], y1 * step[1])
             share = None if mine is None else float(mine[y0:y1, x0:x1].max())
-            found.append(Detection(kind, box, float(likely[peak]), state, share))
-    return sorted(found, key=lambda one: -one.confidence * (1.0 if one.own is None else one.own))
+            found.append(Detection(kind, box, float(there[peak]), state, share))
+    return sorted(found, key=lambda one: -likely(one))
 
 
-def regions(likely: np.ndarray) -> list[tuple[int, int, int, int, tuple[int, int]]]:
-    """Peaks of `likely` (rows, columns), greatest first, each with the neighbours that are at least half as likely:
+def regions(there: np.ndarray) -> list[tuple[int, int, int, int, tuple[int, int]]]:
+    """Peaks of `there` (rows, columns), greatest first, each with the neighbours that are at least half as likely:
     (y0, x0, y1, x1, peak). What a region covers, and the patches around it, holds no other peak."""
     import cv2
     import numpy as np
 
-    left = np.where(likely < LEAST, 0.0, likely)
+    left = np.where(there < LEAST, 0.0, there)
     found: list[tuple[int, int, int, int, tuple[int, int]]] = []
     while len(found) < MOST and left.max() > 0:
         row, column = (int(i) for i in np.unravel_index(int(left.argmax()), left.shape))
-        _, labels = cv2.connectedComponents((likely >= likely[row, column] / 2).astype(np.uint8), connectivity=8)
+        _, labels = cv2.connectedComponents((there >= there[row, column] / 2).astype(np.uint8), connectivity=8)
         ys, xs = np.nonzero(labels == labels[row, column])
         y0, x0, y1, x1 = int(ys.min()), int(xs.min()), int(ys.max()) + 1, int(xs.max()) + 1
         found.append((y0, x0, y1, x1, (row, column)))

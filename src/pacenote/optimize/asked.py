@@ -31,7 +31,6 @@ class Asked:
         self.file = PredictionFile(store)
         self.store = store
         self._keys: dict[tuple[str, int], str] = {}
-        self.asked = 0
 
     def __call__(self, books: Sequence[Book], frames: Sequence[int], label: str = "ask") -> list[list[Prediction]]:
         """Answers of each book to the frames of those numbers, in their order."""
@@ -55,17 +54,16 @@ class Asked:
         self.store.mkdir(parents=True, exist_ok=True)
         samples = [self.samples[frame] for frame in frames]
         images = [sample.image(0) for sample in samples]
-        many = range(len(books))
         # One frame object for all books: the tower sees it once.
         shown, looks = self.prompter.look(images)
         missing: dict[str, tuple[Prompt, str]] = {}
         for k, sample in enumerate(samples):
-            for number in many:
+            for book in books:
                 prompt = self.prompter.compose(
-                    books[number], shown[k], looks[k], images[k], sample.question, Context.of(sample)
+                    book, shown[k], looks[k], images[k], sample.question, Context.of(sample)
                 )
                 key = self._key(sample, prompt)
-                self._keys[books[number].digest, frames[k]] = key
+                self._keys[book.digest, frames[k]] = key
                 if key not in self.file.found:
                     missing[key] = (prompt, sample.id)
         waiting = list(missing.items())
@@ -81,7 +79,6 @@ class Asked:
                     for (key, (_, name)), a in zip(part, answers, strict=True)
                 ]
             )
-            self.asked += len(part)
 
     def _key(self, sample: Sample, prompt: Prompt) -> str:
         pictures: list[Any] = [hashlib.sha256(sample.images[0].bytes).hexdigest()[:16]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pacenote.prompts.look import Look, likely
+from pacenote.experts.detection import likely
+from pacenote.prompts.look import Look
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pacenote.advisory import kind_words
 from pacenote.errors import InputError
+from pacenote.experts.detection import likely
 from pacenote.prompts.aids import crops, elsewhere, marked, shown
 from pacenote.prompts.book import Aid, Block, Book
 from pacenote.prompts.conditions import ALWAYS, holds, told
-from pacenote.prompts.look import Context, Look, facts, likely
+from pacenote.prompts.look import Context, Look, facts
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pacenote.prompts.look import SURE, Look, likely
+from pacenote.experts.detection import likely
+from pacenote.prompts.look import SURE, Look
 
 if TYPE_CHECKING:
     from PIL import Image

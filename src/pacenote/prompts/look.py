@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pacenote.advisory import OBSTACLES
+from pacenote.experts.detection import likely
 
 if TYPE_CHECKING:
     from pacenote.data.sample import Sample
@@ -66,11 +67,6 @@ class Look:
         """Detections of a group of GROUPS from a confidence on, likeliest of the ego car's own first."""
         found = [one for one in self.detections if one.kind in GROUPS[group] and one.confidence >= least]
         return sorted(found, key=lambda one: -likely(one))
-
-
-def likely(one: Detection) -> float:
-    """Confidence that a detection is there and concerns the ego car."""
-    return one.confidence * (1.0 if one.own is None else one.own)
 
 
 def facts(look: Look, context: Context = Context(), previous: bool = False) -> dict[str, Any]:
