@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("pacenote.cli.demo", "render streets, score the starters, advise on photos, open one report"),
     "run": ("pacenote.cli.run", "run a recipe of stages; finished stages are skipped"),
     "render": ("pacenote.cli.render", "simulate and render streets into a labelled Dataset"),
+    "mine": ("pacenote.cli.mine", "turn raw drives into labelled frames"),
     "preflight": ("pacenote.cli.preflight", "check a training's rows, cache, memory and work before it starts"),
     "teach": ("pacenote.cli.teach", "store a teacher's soft labels for a student"),
     "train": ("pacenote.cli.train", "train a model on Datasets"),
@@ -39,6 +40,7 @@ EXTRAS = {
     "torch": "models", "transformers": "models", "tokenizers": "models", "safetensors": "models",
     "accelerate": "train", "peft": "train", "tensorboard": "train",
     "sumo": "render", "sumolib": "render", "ray": "ray",
+    "numba": "mine", "mcap": "drives", "rosbags": "drives", "diffusers": "imagine",
     "llmcompressor": "quantize", "compressed_tensors": "quantize",
 }  # fmt: skip
 

@@ -1,17 +1,17 @@
 """A car's own speed over time, from a CSV file."""
 
+from __future__ import annotations
+
 import bisect
-import csv
 import itertools
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from pacenote.drives.csv_signals import SPEEDS, read_table
 from pacenote.errors import InputError
 
-TIMES = {"t_s": 1.0, "time_s": 1.0, "t": 1.0, "time": 1.0, "seconds": 1.0, "t_ms": 1e-3, "time_ms": 1e-3}
-SPEEDS = {"v_kmh": 1.0, "speed_kmh": 1.0, "v_ms": 3.6, "v_mps": 3.6, "speed_ms": 3.6, "speed_mps": 3.6, "vego": 3.6}
-SPEEDS |= {"speed_mph": 1.609344, "v_mph": 1.609344}  # a column without a unit is refused, not guessed
 MAX_GAP_S = 1.0  # a hole longer than this is "unknown", not interpolated
 
 
@@ -46,29 +46,17 @@ def read_speed_log(path: Path) -> SpeedLog:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such speed log; check the path")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
-            time_name = next((n for n in TIMES if n in names), None)
-            speed_name = next((n for n in SPEEDS if n in names), None)
-            if time_name is None or speed_name is None:
-                has = ", ".join(names) or "nothing"
-                raise InputError(f"{path}: needs a column t_s and one of v_kmh, v_ms or speed_mph; it has {has}")
-            rows: list[tuple[float, float]] = []
-            for row in reader:
-                try:
-                    time = float(row[names[time_name]]) * TIMES[time_name]
-                    speed = float(row[names[speed_name]]) * SPEEDS[speed_name]
-                except (TypeError, ValueError):
-                    continue
-                if math.isfinite(time) and math.isfinite(speed):
-                    rows.append((time, max(speed, 0.0)))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV text file; export the log as CSV in UTF-8") from error
+    table = read_table(path)
+    speed_name = next((name for name in SPEEDS if name in table.columns), None)
+    if speed_name is None:
+        has = ", ".join((table.time_name, *table.columns))
+        raise InputError(f"{path}: needs a column v_kmh, v_ms or speed_mph; it has {has}")
+    speeds = table.numbers(speed_name, SPEEDS[speed_name])
+    known = np.isfinite(speeds)
+    rows = list(zip(table.time_s[known].tolist(), np.maximum(speeds[known], 0.0).tolist(), strict=True))
     if not rows:
         raise InputError(f"{path}: no row with a time and a speed; check the export")
     if any(b[0] < a[0] for a, b in itertools.pairwise(rows)):
-        raise InputError(f"{path}: the times run backwards; sort the log by {time_name}")
+        raise InputError(f"{path}: the times run backwards; sort the log by {table.time_name}")
     unique = dict(rows)  # of equal times the last counts
     return SpeedLog(tuple(unique), tuple(unique.values()))

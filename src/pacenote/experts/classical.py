@@ -63,6 +63,7 @@ class Classical:
     """The expert: lit lights with their state, and cones (drums, panels and tubes too)."""
 
     name = "classical"
+    kinds = frozenset(("traffic_light", "cone"))
     digest = digest([
         LIGHT_WEIGHTS, CONE_WEIGHTS, LEAST, LONGEST, HUES, CONE_HUES, LAMP_PASSES, CONE_PASSES, LAMP_VALUE, CONE_VALUE,
         LAMP_ROWS, CONE_ROWS, HORIZON,

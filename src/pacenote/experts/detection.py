@@ -65,10 +65,12 @@ class Detection:
 
 
 class Expert(Protocol):
-    """A detector. `name` is for people, `digest` the identity of its weights and settings (12 hex digits)."""
+    """A detector. `name` is for people, `digest` the identity of its weights and settings (12 hex digits), `kinds` what
+    of KINDS it can find: of others its silence says nothing."""
 
     name: str
     digest: str
+    kinds: frozenset[str]
 
     def detect(self, images: Sequence[Image.Image]) -> list[list[Detection]]:
         """The detections of each picture, best first."""

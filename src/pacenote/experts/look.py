@@ -40,6 +40,7 @@ class TowerLook:
     """
 
     name = "look"
+    kinds = frozenset(CLASSES_OF)
 
     def __init__(self, model: Model, eyes: Eyes | None = None) -> None:
         from pacenote.work import digest
@@ -75,6 +76,14 @@ class TowerLook:
                     facts = {name: told.facts[name][row].tolist() for name in CONDITIONS}
                     found[place] = (things(patches[row], own[row], images[place].size), likeliest(facts))
         return found
+
+    def tell(self, images: Sequence[Image.Image]) -> list[dict[str, list[float]]]:
+        """The probabilities of the values of each of `heads.FACTS` in each picture, from the whole image at once."""
+        import torch
+
+        with torch.inference_mode():
+            told = [self.heads(view.details[None], view.tokens[None], view.rows).facts for view in self.eyes(images)]
+        return [{name: values[0].tolist() for name, values in one.items()} for one in told]
 
 
 def likeliest(facts: Mapping[str, Sequence[float]]) -> dict[str, str]:

@@ -70,6 +70,7 @@ class OnnxDetector:
         self._layout, classes = layout_of(self.path, shape, len(names) if names else None)
         names = names or (COCO if classes == 80 else {})
         self._kinds = {index: kind for index, name in names.items() if (kind := kind_of(name))}
+        self.kinds = frozenset(kind for kind, _ in self._kinds.values())
         if not self._kinds:
             raise InputError(f"{path}: none of its class names is known here; give a labels file, one name a line")
         self.digest = digest({"file": digest_file(path), "names": sorted(names.items()), "least": least})

@@ -30,6 +30,7 @@ class PipelineDetector:
         self._model, self._processor = _load(source)
         names = self._model.config.id2label
         self._kinds = {int(index): kind for index, name in names.items() if (kind := kind_of(str(name)))}
+        self.kinds = frozenset(kind for kind, _ in self._kinds.values())
         if not self._kinds:
             raise InputError(f"{source}: none of its classes is known here ({_some(names.values())}); try another")
         self._model.to(device).eval()

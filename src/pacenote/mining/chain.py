@@ -1,11 +1,13 @@
-"""What a slot shows along a drive, from votes that may be wrong: a hidden Markov chain on time and distance.
+"""What a fact is along a drive, from votes that may be wrong: a hidden Markov chain on time and distance.
 
 States change with a hazard that counts seconds and metres: signal phases end after seconds, cones and crossroads after
-metres. Sources (a VLM, a detector) are wrong in ways of their own, which are learnt without labels (Dawid and Skene
-1979, inside the chain): only time tells two sources apart.
+metres. Sources (a VLM, a detector, the car's motion) speak in words of their own, and how often each word comes in each
+state is learnt without labels (Dawid and Skene 1979, inside the chain): only time tells two sources apart.
 
 Between two frames, dt seconds and ds metres apart, the state is drawn anew from `prior` with probability
-h = 1 - exp(-(per_s dt + per_m ds)), else it stays. A vote v of source k in state z has probability confusion[k][z, v].
+h = 1 - exp(-(per_s dt + per_m ds)), else it stays. A source says the word v in state z with probability
+confusion[z, v], whatever it said before. That is too good of it: a car that stands sees one picture a hundred times. A
+version in which sources repeat themselves was calibrated better and wrong more often; `calibrate` does the former.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ LEAST_HAZARD, MOST_HAZARD = 1e-5, 10.0  # a second or a metre
 
 @dataclass(frozen=True)
 class Track:
-    """One drive: `votes` (sources, T) classes from 0 or MISSING; `seconds` and `metres` (T - 1) between frames."""
+    """One drive: `votes` (sources, T) words from 0 or MISSING; `seconds` and `metres` (T - 1) between frames."""
 
     votes: Ints
     seconds: Floats
@@ -45,26 +47,26 @@ class Track:
 
 @dataclass(frozen=True)
 class Chain:
-    """`prior` (K,), `per_s` and `per_m` hazards, `confusion` (sources, K, K): rows are states, columns votes."""
+    """`prior` (K,); hazards `per_s` and `per_m`; `confusion` of each source (K, words): rows are states."""
 
     prior: Floats
     per_s: float
     per_m: float
-    confusion: Floats
+    confusion: tuple[Floats, ...]
 
     @classmethod
     def start(
         cls, classes: int, sources: int, *, right: float = 0.75, per_s: float = 0.1, per_m: float = 0.01
     ) -> Chain:
-        """Sources that are right more often than not: EM needs to be told which way round."""
+        """Sources that name states and are right more often than not: EM needs to be told which way round."""
         wrong = (1 - right) / max(1, classes - 1)
         one = np.full((classes, classes), wrong)
         np.fill_diagonal(one, right if classes > 1 else 1.0)
-        return cls(np.full(classes, 1 / classes), per_s, per_m, np.repeat(one[None], sources, 0))
+        return cls(np.full(classes, 1 / classes), per_s, per_m, (one,) * sources)
 
     def hazard(self, track: Track) -> Floats:
         """Probability (T - 1,) that the state is drawn anew between frames."""
-        return -np.expm1(-(self.per_s * track.seconds + self.per_m * track.metres))
+        return np.asarray(-np.expm1(-(self.per_s * track.seconds + self.per_m * track.metres)))
 
     def likelihood(self, track: Track, trust: Sequence[float] | None = None) -> Floats:
         """(T, K) likelihood of the votes of each frame. `trust` (sources,) are exponents: two sources whose errors come
@@ -74,34 +76,19 @@ class Chain:
             known = votes != MISSING
             share = 1.0 if trust is None else trust[source]
             logs[known] += share * np.log(np.maximum(self.confusion[source][:, votes[known]].T, FLOOR))
-        return np.exp(logs - logs.max(1, keepdims=True))
+        return np.asarray(np.exp(logs - logs.max(1, keepdims=True)))
 
     def posterior(self, track: Track, trust: Sequence[float] | None = None) -> Floats:
         """(T, K) probabilities of the states, given all votes of the drive."""
         return self._pass(track, trust)[0]
 
     def _pass(self, track: Track, trust: Sequence[float] | None) -> tuple[Floats, Floats, float]:
-        """Forward and backward: posteriors (T, K), the probability (T - 1,) that the state was drawn anew in each gap,
-        and the log-likelihood, up to a constant of the votes."""
-        told, hazard, prior = self.likelihood(track, trust), self.hazard(track), self.prior
-        frames, classes = told.shape
-        ahead, scale = np.empty((frames, classes)), np.empty(frames)
-        predicted = prior
-        for t in range(frames):
-            joint = predicted * told[t]
-            scale[t] = max(float(joint.sum()), FLOOR)
-            ahead[t] = joint / scale[t]
-            if t + 1 < frames:
-                predicted = (1 - hazard[t]) * ahead[t] + hazard[t] * prior
-        behind = np.ones((frames, classes))
-        anew = np.empty(frames - 1)
-        for t in range(frames - 2, -1, -1):
-            seen = told[t + 1] * behind[t + 1] / scale[t + 1]
-            drawn = float((prior * seen).sum())
-            behind[t] = (1 - hazard[t]) * seen + hazard[t] * drawn
-            anew[t] = hazard[t] * drawn  # the forward part sums to one
-        both = ahead * behind
-        return both / both.sum(1, keepdims=True), anew.clip(0, 1), float(np.log(scale).sum())
+        """Posteriors (T, K), the probability (T - 1,) of a new draw in each gap, and the log-likelihood, up to a
+        constant of the votes."""
+        from pacenote.mining.kernels import smooth
+
+        posterior, anew, logs = smooth(self.likelihood(track, trust), self.hazard(track), self.prior)
+        return posterior, anew, logs
 
     def fitted(
         self, tracks: Sequence[Track], *, rounds: int = 50, tolerance: float = 1e-5, pseudo: float = 1.0
@@ -115,22 +102,21 @@ class Chain:
             raise ValueError(f"give tracks, each with votes of {len(self.confusion)} sources")
         now, last = self, -np.inf
         for _ in range(rounds):
-            counts = pseudo * self.confusion.copy()
-            prior = np.full(len(self.prior), pseudo)
+            counts = [pseudo * one for one in self.confusion]
+            prior = np.ones(len(self.prior))
             gaps: list[tuple[Floats, Floats, Floats]] = []
             total = 0.0
             for track in tracks:
                 posterior, anew, logs = now._pass(track, None)
                 total += logs
-                for source, votes in enumerate(track.votes):
+                for own, votes in zip(counts, track.votes, strict=True):
                     known = votes != MISSING
-                    np.add.at(counts[source].T, votes[known], posterior[known])
+                    np.add.at(own.T, votes[known], posterior[known])
                 # The first state is a draw from the prior, and so is each that follows a new draw.
                 prior += posterior[0] + (anew[:, None] * posterior[1:]).sum(0)
                 gaps.append((anew, track.seconds, track.metres))
-            anew, seconds, metres = (np.concatenate(parts) for parts in zip(*gaps, strict=True))
-            per_s, per_m = _hazards(anew, seconds, metres, (now.per_s, now.per_m))
-            confusion = counts / counts.sum(-1, keepdims=True)
+            per_s, per_m = _hazards(gaps, (now.per_s, now.per_m))
+            confusion = tuple(own / own.sum(-1, keepdims=True) for own in counts)
             now = replace(now, prior=prior / prior.sum(), per_s=per_s, per_m=per_m, confusion=confusion)
             if total - last < tolerance * max(1.0, abs(total)):
                 break
@@ -138,9 +124,10 @@ class Chain:
         return now
 
 
-def _hazards(anew: Floats, seconds: Floats, metres: Floats, start: tuple[float, float]) -> tuple[float, float]:
-    """Hazards that make the expected draws likeliest: the maximum of sum anew log h + (1 - anew) log(1 - h), by EM over
-    which of the two clocks rang."""
+def _hazards(gaps: Sequence[tuple[Floats, Floats, Floats]], start: tuple[float, float]) -> tuple[float, float]:
+    """Rates (a second, a metre) that make the expected draws likeliest: the maximum of sum anew log h + (1 - anew)
+    log(1 - h), by EM over which of the two clocks rang. `gaps`: (anew, seconds, metres), each (n,)."""
+    anew, seconds, metres = (np.concatenate(parts) for parts in zip(*gaps, strict=True))
     per_s, per_m = start
     if not len(anew):
         return start

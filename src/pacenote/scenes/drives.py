@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,9 +26,11 @@ from pacenote.scenes.surroundings import line_streets
 from pacenote.scenes.traffic import Traffic
 from pacenote.scenes.vehicles import moving, parked
 from pacenote.scenes.weather import environment
-from pacenote.scenes.wish import Wish
+from pacenote.scenes.wish import Wish, draw_obstacles
 
 CAMERA_BACK_M = 1.7  # from the front bumper to the windscreen
+STRETCH_M = 90.0
+SLOWEST_MPS = 4.0  # on average, where a trip that fast is found in time: who only waits sees little
 FASTEST_TURN = 0.7  # rad/s: more is a jump of the simulation, not a bend
 
 
@@ -47,7 +50,7 @@ class Trip:
 
 
 def find_trip(recipe: SceneRecipe, index: int, streets: Streets, traffic: Traffic) -> Trip | None:
-    """A car that drives for the recipe's whole duration, towards a junction with lights if one is found in time."""
+    """A car that drives for the recipe's whole duration, past a junction with lights if one is found in time."""
     rng = stream(recipe.digest, index, "trip")
     count = int(recipe.drives.seconds * recipe.drives.rate_hz)
     step = 1.0 / recipe.drives.rate_hz
@@ -60,7 +63,9 @@ def find_trip(recipe: SceneRecipe, index: int, streets: Streets, traffic: Traffi
         start = int(rng.integers(len(rows) - count + 1))
         rows = rows[start : start + count]
         time = traffic.times[rows]
-        if abs(time[-1] - time[0] - (count - 1) * step) > 0.5 * step or traffic.speed[rows].mean() < 1.5:
+        if abs(time[-1] - time[0] - (count - 1) * step) > 0.5 * step or traffic.speed[rows].mean() < (
+            SLOWEST_MPS if attempt < recipe.tries * 2 else 1.5
+        ):
             continue
         yaw = np.unwrap(traffic.yaw[rows])
         rate = np.gradient(yaw, step)
@@ -72,6 +77,7 @@ def find_trip(recipe: SceneRecipe, index: int, streets: Streets, traffic: Traffi
         edges = tuple(traffic.lanes[int(k)].rsplit("_", 1)[0] for k in traffic.lane[rows])
         lit = any(
             e in streets.edges
+            and e != edges[-1]
             and streets.edges[e].end in streets.junctions
             and streets.signalised(streets.edges[e].end)
             for e in edges
@@ -144,12 +150,7 @@ def drive_scenes(
     )
     shapely.prepare(draft.road)
     shapely.prepare(draft.paved)
-    for number, obstacle in enumerate(wish.obstacles):
-        again = wish.obstacles[:number].count(obstacle)
-        for attempt in range(4):
-            purpose = f"obstacle {obstacle} {attempt}{f' of {again}' if again else ''}"
-            if MAKERS[obstacle](draft, (12.0, 60.0), rng(purpose)):
-                break
+    _obstacles(draft, recipe, index, wish, length(np.column_stack([trip.x, trip.y])), rng)
     parked(draft, streets, recipe.traffic.parked, rng("parked"))
     bystanders(draft, rng("people"))
     line_streets(draft, draw_theme(kind, rng("theme")), where, rng("surroundings"))
@@ -185,6 +186,23 @@ def drive_scenes(
             )
         )
     return frames
+
+
+def _obstacles(
+    draft: Draft, recipe: SceneRecipe, index: int, wish: Wish, driven: float, rng: Callable[[str], np.random.Generator]
+) -> None:
+    """Obstacles along the way, drawn anew for every stretch of STRETCH_M that is driven."""
+    start = draft.start_m
+    for stretch in range(1 + int(driven // STRETCH_M)):
+        draft.start_m = start + stretch * STRETCH_M
+        wanted = draw_obstacles(recipe, index, f" of stretch {stretch}") if stretch else wish.obstacles
+        for number, obstacle in enumerate(wanted):
+            again = wanted[:number].count(obstacle)
+            for attempt in range(4):
+                purpose = f"obstacle {obstacle} {attempt}{f' of {again}' if again else ''}"
+                if MAKERS[obstacle](draft, (12.0, 60.0), rng(f"{purpose} {stretch}" if stretch else purpose)):
+                    break
+    draft.start_m = start
 
 
 def _camera(recipe: SceneRecipe, wish: Wish, trip: Trip, k: int, rng: np.random.Generator) -> Camera:

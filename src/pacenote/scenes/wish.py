@@ -46,6 +46,16 @@ def lens_pixels(recipe: SceneRecipe, rng: np.random.Generator) -> float:
     return float(min(max(value, low * 1.3), high))
 
 
+def draw_obstacles(
+    recipe: SceneRecipe, index: int, where: str, rng: np.random.Generator | None = None
+) -> tuple[str, ...]:
+    """Kinds of obstacles, each as often as it shall stand there. `where` tells apart the places of one scene."""
+    rng = rng or stream(recipe.digest, index, f"obstacles{where}")
+    kinds = [name for name in sorted(recipe.obstacles) if chance(rng, recipe.obstacles[name])]
+    crowd = stream(recipe.digest, index, f"crowd{where}")
+    return tuple(k for k in kinds for _ in range(int(crowd.integers(1, recipe.crowd.get(k, 1) + 1))))
+
+
 def draw_wish(recipe: SceneRecipe, index: int, kind: str, attempt: int = 0) -> Wish:
     """The wish of scene `index` on a network of `kind`. Later attempts keep the request and redraw its measures."""
     rng = stream(recipe.digest, index, "wish")
@@ -57,9 +67,7 @@ def draw_wish(recipe: SceneRecipe, index: int, kind: str, attempt: int = 0) -> W
         "midblock": chance(rng, recipe.lights.midblock_signal),
     }
     crossing = chance(rng, recipe.crossing.get(site, 0.0)) if kind not in ("toll", "motorway") else False
-    kinds = [name for name in sorted(recipe.obstacles) if chance(rng, recipe.obstacles[name])]
-    crowd = stream(recipe.digest, index, "crowd")
-    obstacles = tuple(k for k in kinds for _ in range(int(crowd.integers(1, recipe.crowd.get(k, 1) + 1))))
+    obstacles = draw_obstacles(recipe, index, "", rng)
     weather, time = pick(rng, recipe.weather), pick(rng, recipe.time)
     sign, painted = chance(rng, recipe.speed_sign), chance(rng, recipe.painted_limit)
     context = chance(rng, recipe.limit_in_context)

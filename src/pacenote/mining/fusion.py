@@ -1,0 +1,231 @@
+"""From what sources said of drives to what is true of them: one chain a fact, learnt without labels.
+
+A source's probability becomes a word: what it names and whether it is sure, so that an overconfident source is learnt
+to be one. The car's motion is a source too. By night and in bad weather a source has a confusion of its own, drawn
+towards the one of all frames. Sources that are wrong together count for less. On drives of known truth the posterior is
+made to mean what it says (`calibrate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pacenote.mining import motion
+from pacenote.mining.chain import Chain, Track
+from pacenote.mining.facts import FACT, FACTS, Fact
+from pacenote.mining.votes import Votes
+from pacenote.mining.window import MISSING
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+SURE = 0.85  # probability from which a source's word is the sure one of its class
+RIGHT = 0.7  # how often a source is right, before anything is learnt: EM needs to be told which way round
+SURE_WHEN_RIGHT, SURE_WHEN_WRONG = 0.6, 0.4
+SPEED_STEP = 1.5  # classes: how far a speed that is wrong lies off
+HELD = 100.0  # counts that hold a source's confusion: EM may refine what a source means, not invert it
+VIEW_HELD = 30.0  # of the common confusion in that of a view, and of what is expected of motion
+MOTION = "motion"
+VIEWS = ("fair", "night", "wet")
+HAZARDS: Mapping[str, tuple[float, float]] = {"light": (0.08, 0.01)}  # a second, a metre: where EM starts
+HAZARD = (0.005, 0.02)
+
+
+@dataclass(frozen=True)
+class FactModel:
+    """The chain of one fact. `sources`: what each vote row is, "name" or "name@view"; `trust` their exponents. What the
+    chain says is made to mean it by `temperature` and by `doubt`, the share of frames of which it knows nothing."""
+
+    fact: str
+    sources: tuple[str, ...]
+    chain: Chain
+    trust: tuple[float, ...]
+    temperature: float = 1.0
+    doubt: float = 0.0
+
+    def posterior(self, votes: Votes, without: Sequence[str] = ()) -> Floats:
+        """(T, values) probabilities; `without` sources of those names."""
+        track = track_of(votes, self.fact, self.sources, without)
+        return tempered(self.chain.posterior(track, self.trust), self.temperature, self.doubt)
+
+    def to_dict(self) -> dict[str, Any]:
+        chain = self.chain
+        return {
+            "fact": self.fact, "sources": list(self.sources), "trust": list(self.trust),
+            "temperature": self.temperature, "doubt": self.doubt, "prior": chain.prior.tolist(),
+            "per_s": chain.per_s, "per_m": chain.per_m,
+            "confusion": [one.tolist() for one in chain.confusion],
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, held: Mapping[str, Any]) -> FactModel:
+        chain = Chain(
+            np.array(held["prior"]), held["per_s"], held["per_m"],
+            tuple(np.array(one) for one in held["confusion"]),
+        )  # fmt: skip
+        return cls(
+            held["fact"], tuple(held["sources"]), chain, tuple(held["trust"]), float(held["temperature"]),
+            float(held["doubt"]),
+        )  # fmt: skip
+
+
+Fusion = Mapping[str, FactModel]
+
+
+def tempered(posterior: Floats, temperature: float, doubt: float) -> Floats:
+    """(T, values) `posterior` ** (1 / temperature), and `doubt` of it spread over all values."""
+    told = np.maximum(posterior, 1e-12) ** (1 / temperature)
+    told = told / told.sum(1, keepdims=True)
+    return np.asarray((1 - doubt) * told + doubt / told.shape[1])
+
+
+def spoken(p: Floats, fact: Fact) -> Ints:
+    """(T,) words of a source's probabilities (T, values), MISSING where it is silent: 2 * class, + 1 where it is sure;
+    of a speed the class."""
+    silent = np.asarray(np.isnan(p).any(axis=1))
+    told = np.where(silent[:, None], 0.0, p)
+    best = told.argmax(1)
+    if fact.slot != "speed":
+        best = 2 * best + (told.max(1) >= SURE)
+    return np.where(silent, MISSING, best)
+
+
+def expected(fact: Fact) -> Floats:
+    """(values, words) how often a source says each word in each state, before anything is learnt."""
+    classes = len(fact.values)
+    if fact.slot == "speed":
+        own = np.exp(-np.abs(np.subtract.outer(np.arange(classes), np.arange(classes))) / SPEED_STEP)
+    else:
+        wrong = (1 - RIGHT) / (classes - 1) * np.array([1 - SURE_WHEN_WRONG, SURE_WHEN_WRONG])
+        own = np.tile(wrong, (classes, classes, 1))
+        own[np.arange(classes), np.arange(classes)] = RIGHT * np.array([1 - SURE_WHEN_RIGHT, SURE_WHEN_RIGHT])
+        own = own.reshape(classes, -1)
+    return np.asarray(own / own.sum(1, keepdims=True))
+
+
+def view_of(seen: Mapping[str, str]) -> str:
+    """The view of a frame: what makes sources err differently."""
+    if seen.get("time") == "night":
+        return "night"
+    return "wet" if seen.get("weather") in ("rain", "fog", "snow") else "fair"
+
+
+def split_view(name: str) -> tuple[str, str]:
+    """ "name@view" -> (name, view), "name" -> (name, "")."""
+    source, _, view = name.rpartition("@")
+    return (source, view) if view in VIEWS and source else (name, "")
+
+
+def track_of(votes: Votes, fact: str, sources: Sequence[str], without: Sequence[str] = ()) -> Track:
+    """The votes on one fact as a chain takes them."""
+    views = np.array([view_of(one) for one in votes.seen])
+    silent = np.full(len(votes.times), MISSING)
+    rows = []
+    for name in sources:
+        source, view = split_view(name)
+        own = silent
+        if source in without:
+            pass
+        elif source == MOTION:
+            own = motion.words(votes.signals["speed_mps"], votes.signals["accel_mps2"])
+        elif fact in votes.said.get(source, {}):
+            own = spoken(votes.said[source][fact], FACT[fact])
+        rows.append(np.where(views == view, own, MISSING) if view else own)
+    return Track(np.stack(rows), np.maximum(votes.seconds, 0.0), votes.metres)
+
+
+def fit(drives: Sequence[Votes], *, use_motion: bool = True, views: bool = True) -> dict[str, FactModel]:
+    """A chain for every fact that some source speaks of, from the votes alone."""
+    names = sorted({name for votes in drives for name in votes.said})
+    found = {}
+    for fact in FACTS:
+        sources = tuple(name for name in names if any(fact.name in votes.said.get(name, {}) for votes in drives))
+        if sources:
+            found[fact.name] = _fit(fact, sources, drives, use_motion and fact.slot == "light", views)
+    return found
+
+
+def _fit(fact: Fact, sources: tuple[str, ...], drives: Sequence[Votes], use_motion: bool, views: bool) -> FactModel:
+    tracks = [track_of(votes, fact.name, sources) for votes in drives]
+    classes = len(fact.values)
+    chain = Chain(
+        np.full(classes, 1 / classes), *HAZARDS.get(fact.name, HAZARD), (expected(fact),) * len(sources)
+    ).fitted(tracks, pseudo=HELD)
+    model = FactModel(fact.name, sources, chain, trusts(chain, tracks))
+    if views:
+        model = _by_view(model, drives)
+    return _with_motion(model, drives) if use_motion else model
+
+
+def _counted(tracks: Sequence[Track], source: int, states: Sequence[Floats], words: int) -> Floats:
+    """(values, words) how often a source says each word in each state, where `states` (T, values) are probabilities."""
+    counts = np.zeros((states[0].shape[1], words))
+    for track, own in zip(tracks, states, strict=True):
+        votes = track.votes[source]
+        known = votes != MISSING
+        np.add.at(counts.T, votes[known], own[known])
+    return counts
+
+
+def _by_view(model: FactModel, drives: Sequence[Votes]) -> FactModel:
+    """Each source taken apart by view: its confusions as the posterior has them, drawn towards the common one."""
+    states = [model.chain.posterior(track_of(votes, model.fact, model.sources), model.trust) for votes in drives]
+    names, confusion, trust = [], [], []
+    for name, own, share in zip(model.sources, model.chain.confusion, model.trust, strict=True):
+        for view in VIEWS:
+            names.append(f"{name}@{view}")
+            tracks = [track_of(votes, model.fact, names[-1:]) for votes in drives]
+            counts = _counted(tracks, 0, states, own.shape[1]) + VIEW_HELD * own
+            confusion.append(counts / counts.sum(1, keepdims=True))
+            trust.append(share)
+    chain = replace(model.chain, confusion=tuple(confusion))
+    return FactModel(model.fact, tuple(names), chain, tuple(trust))
+
+
+def _with_motion(model: FactModel, drives: Sequence[Votes]) -> FactModel:
+    """The car's motion as a further source: how it moves in each state as seen, drawn towards what is expected. It
+    takes no part in EM: states would come to mean motions."""
+    states = [model.posterior(votes) for votes in drives]
+    tracks = [track_of(votes, model.fact, [MOTION]) for votes in drives]
+    counts = _counted(tracks, 0, states, len(motion.MOTIONS)) + VIEW_HELD * motion.LIGHT_START
+    own = counts / counts.sum(1, keepdims=True)
+    chain = replace(model.chain, confusion=(*model.chain.confusion, own))
+    return FactModel(model.fact, (*model.sources, MOTION), chain, (*model.trust, 1.0))
+
+
+def trusts(chain: Chain, tracks: Sequence[Track]) -> tuple[float, ...]:
+    """Exponents (sources,): 1 / (1 + sum of the correlations of a source's errors with those of the others).
+
+    How wrong a source is in a frame: one minus the posterior that its own word alone would give to what all others and
+    the drive make of the frame.
+    """
+    posteriors = [chain.posterior(track) for track in tracks]
+    wrong = []
+    for source, confusion in enumerate(chain.confusion):
+        alone = confusion * chain.prior[:, None]
+        alone = alone / alone.sum(0, keepdims=True)
+        parts = []
+        for track, posterior in zip(tracks, posteriors, strict=True):
+            votes = track.votes[source]
+            fits = (posterior * alone[:, np.maximum(votes, 0)].T).sum(1)
+            parts.append(np.where(votes == MISSING, np.nan, 1 - fits))
+        wrong.append(np.concatenate(parts))
+    found = []
+    for a, own in enumerate(wrong):
+        shared = 0.0
+        for b, other in enumerate(wrong):
+            both = np.isfinite(own) & np.isfinite(other)
+            if a != b and both.sum() > 10 and own[both].std() > 1e-6 and other[both].std() > 1e-6:
+                shared += max(0.0, float(np.corrcoef(own[both], other[both])[0, 1]))
+        found.append(1 / (1 + shared))
+    return tuple(found)
+
+
+def raw(votes: Votes, source: str = "labeler") -> dict[str, Ints]:
+    """What the labeler alone says: fact -> (T,) classes."""
+    return {fact.name: votes.labels(fact.name, source) for fact in FACTS}

@@ -1,0 +1,191 @@
+"""Who says what of a frame: a labeler (a VLM, here or behind a server) and experts, each as probabilities of facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from pacenote.advisory import Advisory, Light
+from pacenote.mining.facts import FACT, FACTS
+from pacenote.mining.window import MISSING
+from pacenote.models.heads import CONDITIONS
+from pacenote.prompts.look import Context
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from pacenote.experts import Detection, Expert
+    from pacenote.experts.look import TowerLook
+    from pacenote.models import Model
+    from pacenote.models.endpoint import Endpoint
+
+QUESTION = "Advise the driver."
+Probabilities = Mapping[str, Sequence[float]]  # fact -> probability of each of its values
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one source says of one frame. A fact that it does not speak of is missing. `light`: the whole light, where
+    the source names movement and place; `seen`: weather, time and road class as it sees them."""
+
+    facts: Probabilities
+    text: str = ""
+    light: Light | None = None
+    seen: Mapping[str, str] = field(default_factory=dict)
+    prompt: str = ""  # digest of the words that were asked
+
+
+class Source(Protocol):
+    """Something that is asked about frames. `name` is unique among the sources of a mining; `digest` its identity."""
+
+    name: str
+    digest: str
+
+    def say(self, images: Sequence[Image.Image], given: Sequence[str], speeds: Sequence[float]) -> list[Said]:
+        """What is said of each of `images`; `given` sentences may begin the question, `speeds` in m/s may be NaN."""
+        ...
+
+
+def certain(advisory: Advisory) -> dict[str, list[float]]:
+    """What an advisory says, as probabilities of 0 and 1."""
+    found = {}
+    for fact in FACTS:
+        value = fact.said(advisory)
+        if value != MISSING:
+            found[fact.name] = [float(k == value) for k in range(len(fact.values))]
+    return found
+
+
+class ModelLabeler:
+    """A model on this machine, asked through the engine and, where `prompts` names one, a prompt book."""
+
+    def __init__(self, model: Model, *, engine: str = "exact", prompts: str = "", expert: str = "") -> None:
+        from pacenote.engine import asker
+        from pacenote.evaluate.run import model_digest
+        from pacenote.models.frames import frame_size
+        from pacenote.prompts.prompter import Prompter
+        from pacenote.work import digest
+
+        self.model = model
+        self.prompter = Prompter(model, prompts, expert, "auto") if prompts else None
+        self.look = own_look(model, self.prompter)
+        eyes = self.look.eyes if self.look else None
+        self.ask = asker(model, engine, eyes=eyes)
+        self.size = frame_size(model)
+        self.name = "labeler"
+        book = self.prompter.digest if self.prompter else None
+        self.digest = digest([model_digest(model), engine, book])
+
+    def say(self, images: Sequence[Image.Image], given: Sequence[str], speeds: Sequence[float]) -> list[Said]:
+        import math
+
+        from pacenote.engine.engine import Engine
+        from pacenote.engine.marginals import marginals
+        from pacenote.engine.prompted import ask_prompted
+        from pacenote.models.frames import fit_frame
+
+        questions = [f"{one} {QUESTION}" if one else QUESTION for one in given]
+        frames = [fit_frame(image, self.size, "auto") if self.size else image for image in images]
+        prompts = [""] * len(images)
+        if self.prompter:
+            contexts = [Context(speed_kmh=None if math.isnan(v) else round(v * 3.6)) for v in speeds]
+            pairs = ask_prompted(self.ask, self.prompter, images, questions, contexts)
+            answers, prompts = [one for one, _ in pairs], [prompt.book for _, prompt in pairs]
+        else:
+            answers = self.ask([[frame] for frame in frames], questions)
+        said = []
+        for row, answer in enumerate(answers):
+            facts = certain(answer.advisory)
+            if isinstance(self.ask, Engine):
+                told = marginals(self.ask.written[row], self.model.tokenizer)
+                facts |= {name: values.tolist() for name, values in told.items()}
+            if answer.speeds:
+                facts["speed"] = [answer.speeds.get(kmh, 0.0) for kmh in FACT["speed"].values]
+            said.append(Said(facts, answer.text, answer.advisory.light, prompt=prompts[row]))
+        if self.look and not self.prompter:
+            told_looks = self.look.tell(frames)
+            said = [
+                Said(one.facts, one.text, one.light, conditions(told), one.prompt)
+                for one, told in zip(said, told_looks, strict=True)
+            ]
+        return said
+
+
+def own_look(model: Model, prompter: object = None) -> TowerLook | None:
+    """The look of the model's own tower, for the conditions of a frame; None where it has no heads."""
+    from pacenote.errors import InputError
+    from pacenote.experts.look import TowerLook
+
+    found = getattr(prompter, "expert", None)
+    if isinstance(found, TowerLook):
+        return found
+    try:
+        return TowerLook(model)
+    except InputError:
+        return None
+
+
+def conditions(told: Probabilities) -> dict[str, str]:
+    """The likeliest weather, time and road class of what a tower tells of a frame."""
+    from pacenote.experts.look import likeliest
+
+    return likeliest({name: told[name] for name in CONDITIONS if name in told})
+
+
+class ServedLabeler:
+    """A model behind an OpenAI-compatible server, asked in free text; every frame is a request of its own."""
+
+    def __init__(self, endpoint: Endpoint, question: str = QUESTION) -> None:
+        from pacenote.work import digest
+
+        self.endpoint, self.question = endpoint, question
+        self.name = "labeler"
+        self.digest = digest([endpoint.url, endpoint.name, question])
+
+    def say(self, images: Sequence[Image.Image], given: Sequence[str], speeds: Sequence[float]) -> list[Said]:
+        said = []
+        for image, before in zip(images, given, strict=True):
+            text = self.endpoint.generate([image], f"{before} {self.question}".strip())
+            advisory = Advisory.parse(text)
+            said.append(Said(certain(advisory), text, advisory.light))
+        return said
+
+
+class ExpertSource:
+    """A detector as a source. One with heads of its own (`look:`) tells every fact of the whole image, any other what
+    its detections amount to."""
+
+    def __init__(self, expert: Expert, name: str) -> None:
+        self.expert, self.name, self.digest = expert, name, expert.digest
+
+    def say(self, images: Sequence[Image.Image], given: Sequence[str], speeds: Sequence[float]) -> list[Said]:
+        from pacenote.experts.look import TowerLook
+        from pacenote.models.frames import fit_frame, frame_size
+
+        if not isinstance(self.expert, TowerLook):
+            return [Said(from_detections(own, self.expert.kinds)) for own in self.expert.detect(images)]
+        size = frame_size(self.expert.eyes.model)
+        frames = [fit_frame(image, size, "auto") if size else image for image in images]
+        return [
+            Said({name: values for name, values in told.items() if name in FACT}, seen=conditions(told))
+            for told in self.expert.tell(frames)
+        ]
+
+
+def from_detections(detections: Sequence[Detection], kinds: frozenset[str]) -> dict[str, list[float]]:
+    """Probabilities of the facts that a detector of `kinds` can speak of: the likeliest detection of a kind decides."""
+    from pacenote.experts.detection import STATES, likely
+
+    found: dict[str, list[float]] = {}
+    if "traffic_light" in kinds:
+        lights = [one for one in detections if one.kind == "traffic_light" and one.state in STATES]
+        best = max(lights, key=likely, default=None)
+        p = likely(best) if best else 0.0
+        values = FACT["light"].values
+        found["light"] = [1 - p if v == "none" else p if best and v == best.state else 0.0 for v in values]
+    for fact in FACTS:
+        if fact.kind and fact.kind in kinds:
+            p = max((likely(one) for one in detections if one.kind == fact.kind), default=0.0)
+            found[fact.name] = [1 - p, p]
+    return found

@@ -1,0 +1,127 @@
+"""What fusion learns without labels is right more often than any source, and says so when it is calibrated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pacenote.advisory import LIGHT_STATES
+from pacenote.mining import fusion
+from pacenote.mining.calibrate import calibrated, ece
+from pacenote.mining.chain import Chain, Track
+from pacenote.mining.facts import FACT, FACTS
+from pacenote.mining.fusion import FactModel
+from pacenote.mining.labels import label
+from pacenote.mining.score import score
+from tests.mining.made import votes
+
+
+@pytest.fixture(scope="module")
+def made() -> list:
+    return [votes(seed) for seed in range(8)]
+
+
+@pytest.fixture(scope="module")
+def learnt(made: list) -> dict[str, FactModel]:
+    return fusion.fit([own for own, _ in made])
+
+
+def scored(made: list, learnt: dict[str, FactModel], method: str) -> dict:
+    return score([(own, label(own, learnt, method), truth) for own, truth in made])
+
+
+def test_full_beats_the_window_and_the_window_the_raw_labels(made: list, learnt: dict[str, FactModel]) -> None:
+    raw, window, full = (scored(made, learnt, method)["error"]["mean"] for method in ("raw", "window", "full"))
+    assert full < window < raw
+    assert full < raw / 2
+
+
+def test_labels_jump_about_as_often_as_the_truth(made: list, learnt: dict[str, FactModel]) -> None:
+    jitter = scored(made, learnt, "full")["jitter"]
+    assert jitter["labels"] == pytest.approx(jitter["truth"], rel=0.25)
+
+
+def test_calibration_closes_the_gap_and_changes_no_sure_label(made: list, learnt: dict[str, FactModel]) -> None:
+    gold, others = made[:4], made[4:]
+    after = calibrated(learnt, gold)
+    assert scored(others, after, "full")["ece"] < max(0.05, scored(others, learnt, "full")["ece"])
+    for own, _ in others:
+        for name in learnt:
+            before, now = learnt[name].posterior(own), after[name].posterior(own)
+            assert (before.argmax(1) == now.argmax(1)).all()
+
+
+def test_motion_tells_red_from_green_where_eyes_cannot() -> None:
+    """Two sources that know only whether there is a light: standing cars make it red."""
+    made = [votes(seed, right=0.7) for seed in range(8)]
+    with_motion, without = (fusion.fit([own for own, _ in made], use_motion=use) for use in (True, False))
+    red = LIGHT_STATES.index("red")
+
+    def wrong(learnt: dict[str, FactModel]) -> float:
+        told = [(learnt["light"].posterior(own).argmax(1) == red) != (truth["light"] == red) for own, truth in made]
+        return float(np.concatenate(told).mean())
+
+    assert wrong(with_motion) < wrong(without)
+
+
+def test_a_model_survives_its_file(made: list, learnt: dict[str, FactModel]) -> None:
+    for name, model in learnt.items():
+        again = FactModel.from_dict(model.to_dict())
+        np.testing.assert_allclose(again.posterior(made[0][0]), model.posterior(made[0][0]))
+        assert again.fact == name
+
+
+def test_sources_that_are_wrong_together_count_for_less(made: list) -> None:
+    """A third source that repeats the second lowers the trust of both, not that of the first."""
+    import dataclasses
+
+    doubled = [dataclasses.replace(own, said={**own.said, "f": own.said["e"]}) for own, _ in made]
+    fact = FACT["obstacles.cone"]
+    before = fusion.fit([own for own, _ in made], views=False)[fact.name]
+    after = fusion.fit(doubled, views=False)[fact.name]
+    trust = dict(zip(after.sources, after.trust, strict=True))
+    assert trust["e"] == pytest.approx(trust["f"])
+    assert trust["e"] < dict(zip(before.sources, before.trust, strict=True))["e"] - 0.1
+
+
+def test_a_silent_frame_takes_its_neighbours_label(made: list, learnt: dict[str, FactModel]) -> None:
+    import dataclasses
+
+    own, _ = made[0]
+    said = {name: {fact: p.copy() for fact, p in facts.items()} for name, facts in own.said.items()}
+    for facts in said.values():
+        for p in facts.values():
+            p[50] = np.nan
+    gap = dataclasses.replace(own, said=said)
+    told, before = (learnt["obstacles.cone"].posterior(one).argmax(1) for one in (gap, own))
+    assert told[50] in (before[49], before[51])
+
+
+@pytest.mark.filterwarnings("ignore:.*keyword.*deprecated:Warning")
+def test_it_agrees_with_another_dawid_and_skene() -> None:
+    """On frames that have no time, the chain is the model of Dawid and Skene as crowd-kit fits it."""
+    pd = pytest.importorskip("pandas")
+    from crowdkit.aggregation import DawidSkene
+
+    rng = np.random.default_rng(0)
+    frames, classes = 800, 3
+    truth = rng.integers(classes, size=frames)
+    confusion = [np.full((3, 3), a) + (1 - 3 * a) * np.eye(3) for a in (0.05, 0.1, 0.12, 0.2)]
+    said = np.stack([[rng.choice(classes, p=one[z]) for z in truth] for one in confusion])
+    rows = [(t, k, said[k, t]) for k in range(len(confusion)) for t in range(frames)]
+    theirs = DawidSkene(n_iter=100).fit_predict(pd.DataFrame(rows, columns=["task", "worker", "label"]))
+    track = Track(said, np.full(frames - 1, 1e9), np.zeros(frames - 1))
+    ours = Chain.start(classes, len(confusion)).fitted([track], pseudo=1e-3, rounds=100)
+    labels = ours.posterior(track).argmax(1)
+    assert (labels == theirs.sort_index().to_numpy()).mean() > 0.99
+
+
+def test_ece_is_nought_for_honest_and_large_for_boastful() -> None:
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.5, 1, 20_000)
+    assert ece(sure, rng.random(20_000) < sure) < 0.02
+    assert ece(np.ones(1000), rng.random(1000) < 0.6) == pytest.approx(0.4, abs=0.05)
+
+
+def test_every_fact_has_its_chain(learnt: dict[str, FactModel]) -> None:
+    assert set(learnt) == {fact.name for fact in FACTS}
