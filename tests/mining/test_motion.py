@@ -59,6 +59,8 @@ def test_why_depends_on_who_agrees_and_on_arrows() -> None:
         for agree, turns in ((yes, no), (no, no), (yes, yes))
     ]
     assert why == ["violation", "label error", "other lane"]
+    waits = motion.contradictions(seen(GREEN, 0.97), np.full(8, motion.STANDING), motion.LIGHT_START, yes, no)
+    assert [one.why for one in waits] == ["blocked"]
 
 
 def test_standing_before_red_and_driving_past_no_light_are_none() -> None:

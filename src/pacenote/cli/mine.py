@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "directory, or 'none' (look:starter-teacher)",
     )  # fmt: skip
     who.add_argument("--rate", type=float, default=4.0, metavar="HZ", help="frames a second, 0 for every frame (4)")
+    who.add_argument(
+        "--votes", type=Path, metavar="DIR", help="where what they say is kept, to be asked once (OUT/votes)"
+    )
     who.add_argument("--select", action="store_true", help="ask the labeler only where an expert sees something")
     how = parser.add_argument_group("how votes become labels")
     how.add_argument(
@@ -76,11 +79,13 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--least {args.least}: give a probability, 0 to 1")
     if args.endpoint and args.prompts != "none":
         args.prompts = "none"
+    if args.workers > 1:  # of each process that is started
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // args.workers)))
     experts = ("look:starter-teacher",) if args.expert is None else tuple(e for e in args.expert if e != "none")
     asking = Asking(
         labeler=args.labeler, endpoint=args.endpoint or "", engine=args.engine,
         prompts="" if args.prompts == "none" else args.prompts, experts=experts, rate_hz=args.rate or None,
-        select=args.select, threads=max(1, (os.cpu_count() or 1) // args.workers) if args.workers > 1 else None,
+        select=args.select,
     )  # fmt: skip
     labelling = Labelling(
         method=args.method, motion=args.motion, least=args.least, keep=args.keep, dedup=not args.no_dedup,
@@ -88,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     mined = mine(
         args.drives, args.out, asking, labelling, gold=[(args.gold, args.gold_split)] if args.gold else [],
-        fusion=args.fusion, split=args.split, workers=args.workers, ray=args.ray,
+        fusion=args.fusion, votes=args.votes, split=args.split, workers=args.workers, ray=args.ray,
     )  # fmt: skip
     page = report(mined)
     if args.json:

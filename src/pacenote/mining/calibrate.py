@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pacenote.advisory import SLOTS
-from pacenote.mining.facts import FACT
-from pacenote.mining.fusion import FactModel, Fusion, tempered
+from pacenote.mining.facts import CONDITION, FACT
+from pacenote.mining.fusion import FactModel, Fusion, posteriors, tempered
 from pacenote.mining.votes import Votes
 from pacenote.mining.window import MISSING
 
@@ -33,12 +33,15 @@ def calibrated(fusion: Fusion, gold: Sequence[tuple[Votes, Truths]]) -> dict[str
 
     Kinds of one slot share a temperature: most are too rare for one of their own.
     """
+    plain = {name: replace(model, temperature=1.0, doubt=0.0) for name, model in fusion.items()}
+    drives = [posteriors(plain, votes) for votes, _ in gold]
     told: dict[str, tuple[Floats, Ints]] = {}
-    for name, model in fusion.items():
-        plain = replace(model, temperature=1.0, doubt=0.0)
-        posteriors = np.concatenate([plain.posterior(votes) for votes, _ in gold])
+    for name in fusion:
+        if FACT[name].slot == CONDITION:
+            continue
+        p = np.concatenate([own[name] for own in drives])
         truths = np.concatenate([truth[name] for _, truth in gold])
-        told[name] = posteriors[truths != MISSING], truths[truths != MISSING]
+        told[name] = p[truths != MISSING], truths[truths != MISSING]
     found = dict(fusion)
     for slot in SLOTS:
         names = [name for name in fusion if FACT[name].slot == slot and len(told[name][1])]

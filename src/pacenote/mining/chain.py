@@ -91,7 +91,12 @@ class Chain:
         return posterior, anew, logs
 
     def fitted(
-        self, tracks: Sequence[Track], *, rounds: int = 50, tolerance: float = 1e-5, pseudo: float = 1.0
+        self,
+        tracks: Sequence[Track],
+        *,
+        rounds: int = 50,
+        tolerance: float = 1e-5,
+        pseudo: float = 1.0,
     ) -> Chain:
         """The chain whose parameters make the votes of `tracks` likeliest, by EM from this one. `pseudo`: counts of the
         present confusion that keep a rare state's row from being learnt from nothing.
@@ -102,21 +107,21 @@ class Chain:
             raise ValueError(f"give tracks, each with votes of {len(self.confusion)} sources")
         now, last = self, -np.inf
         for _ in range(rounds):
-            counts = [pseudo * one for one in self.confusion]
+            learnt = [pseudo * one for one in self.confusion]
             prior = np.ones(len(self.prior))
             gaps: list[tuple[Floats, Floats, Floats]] = []
             total = 0.0
             for track in tracks:
                 posterior, anew, logs = now._pass(track, None)
                 total += logs
-                for own, votes in zip(counts, track.votes, strict=True):
+                for own, votes in zip(learnt, track.votes, strict=True):
                     known = votes != MISSING
                     np.add.at(own.T, votes[known], posterior[known])
                 # The first state is a draw from the prior, and so is each that follows a new draw.
                 prior += posterior[0] + (anew[:, None] * posterior[1:]).sum(0)
                 gaps.append((anew, track.seconds, track.metres))
             per_s, per_m = _hazards(gaps, (now.per_s, now.per_m))
-            confusion = tuple(own / own.sum(-1, keepdims=True) for own in counts)
+            confusion = tuple(own / own.sum(-1, keepdims=True) for own in learnt)
             now = replace(now, prior=prior / prior.sum(), per_s=per_s, per_m=per_m, confusion=confusion)
             if total - last < tolerance * max(1.0, abs(total)):
                 break

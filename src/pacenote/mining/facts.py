@@ -1,7 +1,7 @@
 """The facts that are mined, each with the values it can have along a drive.
 
 A fact is what a chain estimates: the light's state, whether there is a cone, the recommended speed. A slot of an
-Advisory is put together from its facts.
+Advisory is put together from its facts. Weather, time of day and road class are no part of it, but decide the speed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pacenote.advisory import CROSSROADS, OBSTACLES, Advisory, Truth
 from pacenote.advisory.domain import LIGHT_STATES, SPEEDS
 from pacenote.mining.window import MISSING
+from pacenote.models.heads import CONDITIONS
 
 Floats = npt.NDArray[np.float64]
 ABSENT, PRESENT = 0, 1
@@ -53,9 +54,6 @@ FACTS: tuple[Fact, ...] = (
     *(Fact(f"obstacles.{kind}", "obstacles", (False, True), kind) for kind in OBSTACLES),
     *(Fact(f"crossroad.{kind}", "crossroad", (False, True), kind) for kind in CROSSROADS),
 )
-FACT: Mapping[str, Fact] = {fact.name: fact for fact in FACTS}
-
-
-def any_of(present: Floats) -> Floats:
-    """(T,) probability that at least one of several kinds (kinds, T) is there, taken as independent."""
-    return np.asarray(1 - np.prod(1 - present, axis=0))
+CONDITION = "conditions"  # the slot of facts that no Advisory names
+HIDDEN: tuple[Fact, ...] = tuple(Fact(name, CONDITION, values) for name, values in CONDITIONS.items())
+FACT: Mapping[str, Fact] = {fact.name: fact for fact in (*FACTS, *HIDDEN)}

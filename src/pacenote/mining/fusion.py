@@ -15,24 +15,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pacenote.mining import motion
+from pacenote.mining import motion, speed
 from pacenote.mining.chain import Chain, Track
-from pacenote.mining.facts import FACT, FACTS, Fact
-from pacenote.mining.votes import Votes
+from pacenote.mining.facts import CONDITION, FACT, FACTS, HIDDEN, Fact
+from pacenote.mining.votes import LABELER, Votes
 from pacenote.mining.window import MISSING
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 SURE = 0.85  # probability from which a source's word is the sure one of its class
-RIGHT = 0.7  # how often a source is right, before anything is learnt: EM needs to be told which way round
+RIGHT, EXPERT_RIGHT = 0.65, 0.85  # how often, before anything is learnt: EM needs to be told which way round
 SURE_WHEN_RIGHT, SURE_WHEN_WRONG = 0.6, 0.4
-SPEED_STEP = 1.5  # classes: how far a speed that is wrong lies off
-HELD = 100.0  # counts that hold a source's confusion: EM may refine what a source means, not invert it
-VIEW_HELD = 30.0  # of the common confusion in that of a view, and of what is expected of motion
+SPEED_STEP, RULE_STEP = 1.5, 1.0  # classes: how far a speed that is wrong lies off
+SLOW = 0.025  # of a condition one frame tells so much: what a source takes a road for, it does so for some ten seconds
+HELD = 1.0  # of every source's counts what is expected has this share of the frames: EM may refine, not invert
+VIEW_HELD = 1.0  # likewise the common confusion in that of a view
+MOTION_HELD = 30.0  # counts of what is expected of motion
 MOTION = "motion"
 VIEWS = ("fair", "night", "wet")
-HAZARDS: Mapping[str, tuple[float, float]] = {"light": (0.08, 0.01)}  # a second, a metre: where EM starts
+RULE = "rule"  # the speed that the rule makes of the other facts: see `speed`
+MOVED: Mapping[str, Floats] = {"light": motion.LIGHT_START, "road_class": speed.PACE_START}
+HIDDEN_NAMES = tuple(fact.name for fact in HIDDEN)
+HAZARDS: Mapping[str, tuple[float, float]] = {  # a second, a metre: where EM starts
+    "light": (0.08, 0.01), "weather": (1e-4, 1e-5), "time": (1e-4, 1e-5), "road_class": (1e-4, 2e-3),
+}  # fmt: skip
 HAZARD = (0.005, 0.02)
 
 
@@ -95,15 +102,17 @@ def spoken(p: Floats, fact: Fact) -> Ints:
     return np.where(silent, MISSING, best)
 
 
-def expected(fact: Fact) -> Floats:
+def expected(fact: Fact, source: str = LABELER) -> Floats:
     """(values, words) how often a source says each word in each state, before anything is learnt."""
     classes = len(fact.values)
     if fact.slot == "speed":
-        own = np.exp(-np.abs(np.subtract.outer(np.arange(classes), np.arange(classes))) / SPEED_STEP)
+        step = RULE_STEP if source == RULE else SPEED_STEP
+        own = np.exp(-np.abs(np.subtract.outer(np.arange(classes), np.arange(classes))) / step)
     else:
-        wrong = (1 - RIGHT) / (classes - 1) * np.array([1 - SURE_WHEN_WRONG, SURE_WHEN_WRONG])
+        right = RIGHT if source == LABELER else EXPERT_RIGHT
+        wrong = (1 - right) / (classes - 1) * np.array([1 - SURE_WHEN_WRONG, SURE_WHEN_WRONG])
         own = np.tile(wrong, (classes, classes, 1))
-        own[np.arange(classes), np.arange(classes)] = RIGHT * np.array([1 - SURE_WHEN_RIGHT, SURE_WHEN_RIGHT])
+        own[np.arange(classes), np.arange(classes)] = right * np.array([1 - SURE_WHEN_RIGHT, SURE_WHEN_RIGHT])
         own = own.reshape(classes, -1)
     return np.asarray(own / own.sum(1, keepdims=True))
 
@@ -131,6 +140,8 @@ def track_of(votes: Votes, fact: str, sources: Sequence[str], without: Sequence[
         own = silent
         if source in without:
             pass
+        elif source == MOTION and fact == "road_class":
+            own = speed.pace(votes.times, votes.signals["speed_mps"])
         elif source == MOTION:
             own = motion.words(votes.signals["speed_mps"], votes.signals["accel_mps2"])
         elif fact in votes.said.get(source, {}):
@@ -142,29 +153,51 @@ def track_of(votes: Votes, fact: str, sources: Sequence[str], without: Sequence[
 def fit(drives: Sequence[Votes], *, use_motion: bool = True, views: bool = True) -> dict[str, FactModel]:
     """A chain for every fact that some source speaks of, from the votes alone."""
     names = sorted({name for votes in drives for name in votes.said})
-    found = {}
-    for fact in FACTS:
-        sources = tuple(name for name in names if any(fact.name in votes.said.get(name, {}) for votes in drives))
+    found: dict[str, FactModel] = {}
+    order = sorted(FACT.values(), key=lambda fact: fact.slot == "speed")  # the rule of the speed needs the others
+    for fact in order:
+        if fact.slot == "speed" and use_motion and set(HIDDEN_NAMES) <= set(found):
+            drives = [with_rule(votes, found) for votes in drives]
+            names = [*names, RULE]
+        sources = tuple(name for name in names if any(fact.name in own.said.get(name, {}) for own in drives))
         if sources:
-            found[fact.name] = _fit(fact, sources, drives, use_motion and fact.slot == "light", views)
+            model = _fit(fact, sources, drives)
+            model = _by_view(model, drives) if views and fact.slot != CONDITION else model
+            found[fact.name] = _with_motion(model, drives) if use_motion and fact.name in MOVED else model
     return found
 
 
-def _fit(fact: Fact, sources: tuple[str, ...], drives: Sequence[Votes], use_motion: bool, views: bool) -> FactModel:
+def posteriors(fusion: Fusion, votes: Votes, without: Sequence[str] = ()) -> dict[str, Floats]:
+    """Fact -> (T, values) of a drive; `without` sources of those names."""
+    found = {name: model.posterior(votes, without) for name, model in fusion.items() if name != "speed"}
+    if "speed" in fusion:
+        ruled = with_rule(votes, fusion) if any(RULE in name for name in fusion["speed"].sources) else votes
+        found["speed"] = fusion["speed"].posterior(ruled, without)
+    return found
+
+
+def with_rule(votes: Votes, fusion: Fusion) -> Votes:
+    """`votes` and, as a further source, the speed that the rule makes of the other facts."""
+    told = {name: model.posterior(votes) for name, model in fusion.items() if name != "speed"}
+    return replace(votes, said={**votes.said, RULE: {"speed": speed.by_rule(told)}})
+
+
+def _fit(fact: Fact, sources: tuple[str, ...], drives: Sequence[Votes]) -> FactModel:
     tracks = [track_of(votes, fact.name, sources) for votes in drives]
     classes = len(fact.values)
     chain = Chain(
-        np.full(classes, 1 / classes), *HAZARDS.get(fact.name, HAZARD), (expected(fact),) * len(sources)
-    ).fitted(tracks, pseudo=HELD)
-    model = FactModel(fact.name, sources, chain, trusts(chain, tracks))
-    if views:
-        model = _by_view(model, drives)
-    return _with_motion(model, drives) if use_motion else model
+        np.full(classes, 1 / classes), *HAZARDS.get(fact.name, HAZARD),
+        tuple(expected(fact, name) for name in sources),
+    )  # fmt: skip
+    slow = SLOW if fact.slot == CONDITION else 1.0
+    if fact.slot != CONDITION:
+        chain = chain.fitted(tracks, pseudo=HELD * sum(len(votes.times) for votes in drives))
+    return FactModel(fact.name, sources, chain, tuple(slow * one for one in trusts(chain, tracks)))
 
 
-def _counted(tracks: Sequence[Track], source: int, states: Sequence[Floats], words: int) -> Floats:
-    """(values, words) how often a source says each word in each state, where `states` (T, values) are probabilities."""
-    counts = np.zeros((states[0].shape[1], words))
+def _counted(tracks: Sequence[Track], source: int, states: Sequence[Floats], shape: tuple[int, ...]) -> Floats:
+    """`shape` = (values, words): how often a source says each word in each state, of `states` (T, values)."""
+    counts = np.zeros(shape)
     for track, own in zip(tracks, states, strict=True):
         votes = track.votes[source]
         known = votes != MISSING
@@ -175,12 +208,13 @@ def _counted(tracks: Sequence[Track], source: int, states: Sequence[Floats], wor
 def _by_view(model: FactModel, drives: Sequence[Votes]) -> FactModel:
     """Each source taken apart by view: its confusions as the posterior has them, drawn towards the common one."""
     states = [model.chain.posterior(track_of(votes, model.fact, model.sources), model.trust) for votes in drives]
+    held = VIEW_HELD * sum(len(votes.times) for votes in drives)
     names, confusion, trust = [], [], []
     for name, own, share in zip(model.sources, model.chain.confusion, model.trust, strict=True):
         for view in VIEWS:
             names.append(f"{name}@{view}")
             tracks = [track_of(votes, model.fact, names[-1:]) for votes in drives]
-            counts = _counted(tracks, 0, states, own.shape[1]) + VIEW_HELD * own
+            counts = _counted(tracks, 0, states, own.shape) + held * own
             confusion.append(counts / counts.sum(1, keepdims=True))
             trust.append(share)
     chain = replace(model.chain, confusion=tuple(confusion))
@@ -192,10 +226,12 @@ def _with_motion(model: FactModel, drives: Sequence[Votes]) -> FactModel:
     takes no part in EM: states would come to mean motions."""
     states = [model.posterior(votes) for votes in drives]
     tracks = [track_of(votes, model.fact, [MOTION]) for votes in drives]
-    counts = _counted(tracks, 0, states, len(motion.MOTIONS)) + VIEW_HELD * motion.LIGHT_START
+    start = MOVED[model.fact]
+    slow = FACT[model.fact].slot == CONDITION
+    counts = MOTION_HELD * start + (0.0 if slow else _counted(tracks, 0, states, start.shape))
     own = counts / counts.sum(1, keepdims=True)
     chain = replace(model.chain, confusion=(*model.chain.confusion, own))
-    return FactModel(model.fact, (*model.sources, MOTION), chain, (*model.trust, 1.0))
+    return FactModel(model.fact, (*model.sources, MOTION), chain, (*model.trust, SLOW if slow else 1.0))
 
 
 def trusts(chain: Chain, tracks: Sequence[Track]) -> tuple[float, ...]:

@@ -14,8 +14,8 @@ from pacenote.advisory import CROSSROADS, OBSTACLES, SLOTS, Light, Truth
 from pacenote.data.sample import Picture, Sample
 from pacenote.mining import motion
 from pacenote.mining.conflicts import conflicts
-from pacenote.mining.facts import FACT, FACTS, PRESENT
-from pacenote.mining.fusion import MOTION, FactModel, Fusion
+from pacenote.mining.facts import CONDITION, FACT, FACTS, PRESENT
+from pacenote.mining.fusion import MOTION, FactModel, Fusion, posteriors
 from pacenote.mining.votes import Votes
 from pacenote.mining.window import MISSING, majority
 
@@ -42,7 +42,7 @@ def label(votes: Votes, fusion: Fusion, method: str = "full", *, hard: bool = Fa
     """The labels of a drive. `hard`: the paper's correction by motion afterwards, in place of the soft source."""
     posterior: dict[str, Floats] = {}
     if method == "full":
-        posterior = {name: model.posterior(votes, (MOTION,) if hard else ()) for name, model in fusion.items()}
+        posterior = posteriors(fusion, votes, (MOTION,) if hard else ())
         classes = {name: np.where(p.max(1) > KNOWN, p.argmax(1), MISSING) for name, p in posterior.items()}
     else:
         classes = {fact.name: votes.labels(fact.name, LABELER) for fact in FACTS}
@@ -77,7 +77,7 @@ def truth_of(labels: Labels, votes: Votes, t: int) -> Truth:
     """The facts of frame `t`; what has no label is not known."""
     values: dict[str, Any] = {}
     for name, own in labels.classes.items():
-        values[name] = None if own[t] == MISSING else FACT[name].values[own[t]]
+        values[name] = None if own[t] == MISSING else FACT[name].values[int(own[t])]
     state = values.get("light")
     return Truth(
         speed_kmh=values.get("speed"),
@@ -103,6 +103,8 @@ def posterior_of(labels: Labels, t: int) -> dict[str, dict[str, float]] | None:
     found: dict[str, dict[str, float]] = {}
     for name, p in labels.posterior.items():
         fact = FACT[name]
+        if fact.slot == CONDITION:
+            continue
         own = found.setdefault(fact.slot, {})
         if fact.kind:
             own[fact.kind] = round(float(p[t, PRESENT]), 4)
@@ -118,7 +120,8 @@ def certainty(labels: Labels, t: int) -> dict[str, float] | None:
     found = dict.fromkeys(SLOTS, 1.0)
     for name, p in labels.posterior.items():
         slot = FACT[name].slot
-        found[slot] *= float(p[t].max())
+        if slot != CONDITION:
+            found[slot] *= float(p[t].max())
     return {slot: round(value, 4) for slot, value in found.items()}
 
 

@@ -58,7 +58,6 @@ class Asking:
     rate_hz: float | None = 4.0
     batch: int = 8
     select: bool = False
-    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,13 +92,14 @@ class Mined:
 
 def mine(
     paths: Sequence[Path], out: Path, asking: Asking = Asking(), labelling: Labelling = Labelling(), *,
-    gold: Sequence[tuple[Path, str]] = (), fusion: Path | None = None, split: str = "", workers: int = 1,
-    ray: str | None = None,
+    gold: Sequence[tuple[Path, str]] = (), fusion: Path | None = None, votes: Path | None = None, split: str = "",
+    workers: int = 1, ray: str | None = None,
 ) -> Mined:  # fmt: skip
     """Mine the drives at `paths` into the Dataset `out`.
 
     `gold`: (Dataset of drives with truth, its split), on which posteriors are calibrated. `fusion`: what an earlier
-    mining learnt, in place of learning. `split`: of Datasets among `paths`. The same call resumes. Raises InputError
+    mining learnt, in place of learning. `votes`: where they are kept, for other minings of the same drives to find them
+    (OUT/votes). `split`: of Datasets among `paths`. The same call resumes. Raises InputError
     where no drive can be read; one bad drive of several is passed over and told.
     """
     refs = [ref for path in paths for ref in find(path, split)]
@@ -110,24 +110,25 @@ def mine(
         "drives": refs, "fusion": digest(read_json(fusion)) if fusion else None,
     }  # fmt: skip
     RunDirectory.open(out, "mine", key, seed=labelling.seed)
-    votes = ask([*refs, *(ref for ref, *_ in held)], out, asking, workers=workers, ray=ray)
-    drives = [votes[ref.name] for ref in refs if ref.name in votes]
+    kept = votes or out / VOTES
+    told = ask([*refs, *(ref for ref, *_ in held)], kept, asking, workers=workers, ray=ray)
+    drives = [told[ref.name] for ref in refs if ref.name in told]
     if not drives:
         raise InputError(f"{paths[0]}: no drive of {len(refs)} could be used; see the lines above")
-    learnt = _learn(drives, [votes[ref.name] for ref, *_ in held if ref.name in votes], labelling, fusion)
+    learnt = _learn(drives, [told[ref.name] for ref, *_ in held if ref.name in told], labelling, fusion)
     if held and fusion is None:
         truths = {part: truths_of(path, part) for _, path, part in held}
         learnt = calibrated(
             learnt,
-            [(votes[r.name], aligned(votes[r.name], truths[p][r.name])) for r, _, p in held if r.name in votes],
+            [(told[r.name], aligned(told[r.name], truths[p][r.name])) for r, _, p in held if r.name in told],
         )
     write_json(out / FUSION, {name: model.to_dict() for name, model in learnt.items()})
     labels = [label(one, learnt, labelling.method, hard=labelling.motion == "hard") for one in drives]
     made = {"labeler": asking.labeler, "experts": list(asking.experts), "prompts": asking.prompts, **asdict(labelling)}
     chosen = _choose(drives, labels, labelling)
-    used = [ref for ref in refs if ref.name in votes]
+    used = [ref for ref in refs if ref.name in told]
     shards = [
-        Shard(shard_name("train", k, len(used)), _Order(ref, out, labelling, chosen.get(ref.name), made))
+        Shard(shard_name("train", k, len(used)), _Order(ref, out, kept, labelling, chosen.get(ref.name), made))
         for k, ref in enumerate(used)
     ]
     run_shards(write_drive, shards, out, workers=workers, ray=ray, label="write drives")
@@ -180,11 +181,10 @@ def _licences(refs: Sequence[DriveRef]) -> str:
 
 
 def ask(
-    refs: Sequence[DriveRef], out: Path, asking: Asking, *, workers: int = 1, ray: str | None = None
+    refs: Sequence[DriveRef], folder: Path, asking: Asking, *, workers: int = 1, ray: str | None = None
 ) -> dict[str, Votes]:
-    """The votes on every drive, by name; a drive that cannot be used is left out and told."""
-    folder = out / VOTES
-    shards = [Shard(f"{_file_name(ref.name)}.jsonl", (ref, asking, str(folder))) for ref in refs]
+    """The votes on every drive, by name, kept in `folder`; a drive that cannot be used is left out and told."""
+    shards = [Shard(f"{_file_name(ref.name)}.jsonl", (ref, asking)) for ref in refs]
     results = run_shards(ask_drive, shards, folder, workers=workers, ray=ray, label="ask about drives")
     found = {}
     for ref, result in zip(refs, results, strict=True):
@@ -201,8 +201,8 @@ def ask(
 
 def ask_drive(shard: Shard, partial: Path) -> dict[str, Any]:
     """Put one drive's frames to the sources; what was asked before a kill is not asked again."""
-    ref, asking, folder = shard.payload
-    started = Path(folder) / ASKING / shard.name
+    ref, asking = shard.payload
+    started = partial.parent.parent / ASKING / shard.name  # beside the folder of partial files, which a stop empties
     started.parent.mkdir(exist_ok=True)
     try:
         drive = open_drive(ref)
@@ -229,10 +229,6 @@ def sources(asking: Asking) -> tuple[Source, ...]:
     from pacenote.experts import open_expert
     from pacenote.mining.sources import ExpertSource, ModelLabeler, ServedLabeler
 
-    if asking.threads:
-        import torch
-
-        torch.set_num_threads(asking.threads)
     found: list[Source] = []
     if asking.endpoint:
         from pacenote.models.endpoint import Endpoint
@@ -258,6 +254,7 @@ def _file_name(drive: str) -> str:
 class _Order:
     ref: DriveRef
     out: Path
+    votes: Path
     labelling: Labelling
     keep: tuple[int, ...] | None
     made: Mapping[str, Any]
@@ -267,7 +264,7 @@ def write_drive(shard: Shard, partial: Path) -> dict[str, Any]:
     """Label one drive and write its frames; those that are refused go along with their reason."""
     order: _Order = shard.payload
     drive = open_drive(order.ref)
-    votes = voting.read(order.out / VOTES / f"{_file_name(order.ref.name)}.jsonl", order.ref.name, drive.notes)
+    votes = voting.read(order.votes / f"{_file_name(order.ref.name)}.jsonl", order.ref.name, drive.notes)
     learnt = {name: FactModel.from_dict(held) for name, held in read_json(order.out / FUSION).items()}
     labels = label(votes, learnt, order.labelling.method, hard=order.labelling.motion == "hard")
     rejected = [Rejected(f"{votes.drive}-{frame:06d}", why, "mined") for frame, why in votes.refused.items()]

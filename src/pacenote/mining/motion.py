@@ -27,6 +27,9 @@ STANDS_MPS, SLOW_MPS = 0.5, 6.0
 PULLS_MPS2, BRAKES_MPS2 = 0.6, -0.7
 FAST_MPS = 25.0  # nobody passes cones or a junction at this speed
 
+HALTS = (LIGHT_STATES.index("red"), LIGHT_STATES.index("yellow"))
+GREEN = LIGHT_STATES.index("green")
+
 LIGHT_START = np.array(
     [
         #  stand pull  brake slow  cruise
@@ -58,8 +61,7 @@ def corrected(fact: str, labels: Ints, motions: Ints, speeds: Floats) -> Ints:
     Red or yellow while the car pulls away becomes green; cones and an intersection at more than FAST_MPS become absent.
     """
     if fact == "light":
-        red = np.isin(labels, [LIGHT_STATES.index("red"), LIGHT_STATES.index("yellow")])
-        return np.where(red & (motions == PULLING), LIGHT_STATES.index("green"), labels)
+        return np.where(np.isin(labels, HALTS) & (motions == PULLING), GREEN, labels)
     if fact in ("obstacles.cone", "crossroad.intersection"):
         return np.where((labels == 1) & (speeds > FAST_MPS), 0, labels)
     return labels
@@ -67,8 +69,8 @@ def corrected(fact: str, labels: Ints, motions: Ints, speeds: Floats) -> Ints:
 
 @dataclass(frozen=True)
 class Contradiction:
-    """A stretch of frames `first`..`last` whose light, as seen, does not fit the motion. `why`: "violation" (all
-    sources are sure), "other lane" (a light for another movement is named), "label error" (sources disagree).
+    """A stretch of frames `first`..`last` whose light, as seen, does not fit the motion. `why`: "other lane" (a light
+    for another movement is named), "violation" or, before green, "blocked" (all sources are sure), else "label error".
     `score` 0..1: how sure the sight times how ill it fits."""
 
     first: int
@@ -96,13 +98,14 @@ def contradictions(
     fits = confusion / confusion.max(0, keepdims=True)  # how well each state explains a motion, the best one 1
     known = motions != MISSING
     score = np.where(known, seen.max(1) * (1 - fits[state, np.maximum(motions, 0)]), 0.0)
-    none = LIGHT_STATES.index("none")
-    odd = (score >= least) & (state != none)
+    odd = (score >= least) & np.isin(state, HALTS) & np.isin(motions, (PULLING, CRUISING))
+    odd |= (score >= least) & (state == GREEN) & (motions == STANDING)
     found = []
     for first, last in _runs(odd, state):
         part = slice(first, last + 1)
         sure = bool(agree[part].mean() > 0.5) and float(seen[part].max(1).mean()) > 0.9
-        why = "other lane" if turns[part].mean() > 0.5 else "violation" if sure else "label error"
+        plain = "blocked" if state[first] == GREEN else "violation"
+        why = "other lane" if turns[part].mean() > 0.5 else plain if sure else "label error"
         word = int(np.bincount(motions[part]).argmax())
         found.append(
             Contradiction(first, last, LIGHT_STATES[int(state[first])], MOTIONS[word], why, float(score[part].max()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,6 @@ INK, SOFT = "#1f2937", "#6b7280"
 
 def report(mined: Mined) -> Path:
     """Write `report.html` into the mined Dataset; returns its path."""
-    from pacenote.data import Dataset
-
     card = mined.card
     page = Page(f"Mined: {card['name']}")
     held = card["splits"]["train"]["samples"]
@@ -44,18 +42,20 @@ def report(mined: Mined) -> Path:
         f"{refused} refused. Posteriors are {'' if card['notes']['calibrated'] else 'not '}calibrated on gold drives."
     )
     _counts(page, mined)
-    if card["rejected"]:
-        page.heading("Refused")
-        reasons = Counter[str]()
-        for reason, count in card["rejected"].items():
-            reasons[reason.split(":")[0].split(" repeats")[0].split("repeats ")[0] or "repeats another frame"] += count
-        page.table(("reason", "frames"), reasons.most_common())
-    _sources(page, mined.fusion)
     _odd(page, mined.drives)
+    _timelines(page, mined)
+    _refused(page, card["rejected"])
+    _sources(page, mined.fusion)
+    return page.save(mined.out / "report.html")
+
+
+def _timelines(page: Page, mined: Mined) -> None:
+    from pacenote.data import Dataset
+
     page.heading("Drives")
     page.paragraph(
-        "Raw votes of the labeler and the experts above, the label of the full method below; grey is absent, white not "
-        "said. The line is the car's speed.",
+        "What the labeler and the experts said, and under it the label. Grey is absent, white not said; lights have "
+        "their colour. The line is the car's speed.",
         note=True,
     )
     data = Dataset.open(mined.out, "train")
@@ -68,7 +68,17 @@ def report(mined: Mined) -> Path:
         page.figure(timeline(votes, labels))
     if len(order) > MOST_DRIVES:
         page.paragraph(f"{len(order) - MOST_DRIVES} further drives have no timeline here.", note=True)
-    return page.save(mined.out / "report.html")
+
+
+def _refused(page: Page, rejected: Mapping[str, int]) -> None:
+    page.heading("Refused")
+    if not rejected:
+        page.paragraph("No frame was refused.")
+        return
+    reasons = Counter[str]()
+    for reason, count in rejected.items():
+        reasons["repeats another frame" if reason.startswith("repeats ") else reason.split(":")[0]] += count
+    page.table(("reason", "frames"), reasons.most_common())
 
 
 def _counts(page: Page, mined: Mined) -> None:
@@ -92,7 +102,7 @@ def _counts(page: Page, mined: Mined) -> None:
 def _sources(page: Page, fusion: dict[str, FactModel]) -> None:
     """How far each source is trusted, and how long states last."""
     page.heading("What was learnt without labels")
-    rows = []
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
     for name, model in fusion.items():
         chain = model.chain
         for source, confusion, trust in zip(model.sources, chain.confusion, model.trust, strict=True):
@@ -101,8 +111,16 @@ def _sources(page: Page, fusion: dict[str, FactModel]) -> None:
             words = confusion.shape[1] // len(chain.prior)
             right = confusion.reshape(len(chain.prior), len(chain.prior), words).sum(2).diagonal()
             own, view = split_view(source)
-            rows.append((name, own, view or "all", float(right @ chain.prior), trust, model.temperature, model.doubt))
-    page.table(("fact", "source", "view", "right", "trust", "temperature", "doubt"), rows)
+            row = rows.setdefault((name, own), {"trust": trust, "model": model})
+            row[view] = float(right @ chain.prior)
+    page.table(
+        ("fact", "source", "right by day", "by night", "in the wet", "trust", "temperature", "doubt"),
+        [
+            (name, own, row.get("fair", row.get("")), row.get("night"), row.get("wet"), row["trust"],
+             row["model"].temperature, row["model"].doubt)
+            for (name, own), row in rows.items()
+        ],
+    )  # fmt: skip
     lasts = [(name, model.chain.per_s, model.chain.per_m) for name, model in fusion.items()]
     page.table(("fact", "changes a second", "changes a metre"), lasts)
 

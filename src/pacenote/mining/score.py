@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pacenote.advisory import SLOTS, Truth
 from pacenote.mining.calibrate import Truths, ece
-from pacenote.mining.facts import FACTS
+from pacenote.mining.facts import FACT, FACTS, HIDDEN
 from pacenote.mining.labels import Labels, certainty
 from pacenote.mining.votes import Votes
 from pacenote.mining.window import MISSING
@@ -29,10 +29,14 @@ def truths_of(path: Path, split: str) -> dict[str, dict[float, dict[str, int]]]:
     from pacenote.data import Dataset
 
     found: dict[str, dict[float, dict[str, int]]] = {}
-    for row in Dataset.open(path, split).table(["drive", "time_s", "truth"]).to_pylist():
+    for row in Dataset.open(path, split).table(["drive", "time_s", "truth", "conditions"]).to_pylist():
         if row["drive"] and row["truth"] is not None and row["time_s"] is not None:
             truth = Truth.from_dict(row["truth"])
-            found.setdefault(row["drive"], {})[row["time_s"]] = {fact.name: fact.true(truth) for fact in FACTS}
+            own = {fact.name: fact.true(truth) for fact in FACTS}
+            for fact in HIDDEN:
+                value = (row["conditions"] or {}).get(fact.name)
+                own[fact.name] = fact.values.index(value) if value in fact.values else MISSING
+            found.setdefault(row["drive"], {})[row["time_s"]] = own
     return found
 
 
@@ -40,7 +44,7 @@ def aligned(votes: Votes, rows: Mapping[float, Mapping[str, int]]) -> Truths:
     """The truth of the frames that were voted on, MISSING where a frame has none."""
     return {
         fact.name: np.array([rows[t][fact.name] if t in rows else MISSING for t in votes.times.tolist()])
-        for fact in FACTS
+        for fact in FACT.values()
     }
 
 

@@ -92,6 +92,7 @@ class ModelLabeler:
             contexts = [Context(speed_kmh=None if math.isnan(v) else round(v * 3.6)) for v in speeds]
             pairs = ask_prompted(self.ask, self.prompter, images, questions, contexts)
             answers, prompts = [one for one, _ in pairs], [prompt.book for _, prompt in pairs]
+            frames = [prompt.images[0] for _, prompt in pairs]  # those that its eyes have seen
         else:
             answers = self.ask([[frame] for frame in frames], questions)
         said = []
@@ -103,10 +104,10 @@ class ModelLabeler:
             if answer.speeds:
                 facts["speed"] = [answer.speeds.get(kmh, 0.0) for kmh in FACT["speed"].values]
             said.append(Said(facts, answer.text, answer.advisory.light, prompt=prompts[row]))
-        if self.look and not self.prompter:
+        if self.look:
             told_looks = self.look.tell(frames)
             said = [
-                Said(one.facts, one.text, one.light, conditions(told), one.prompt)
+                Said({**one.facts, **hidden(told)}, one.text, one.light, conditions(told), one.prompt)
                 for one, told in zip(said, told_looks, strict=True)
             ]
         return said
@@ -126,11 +127,16 @@ def own_look(model: Model, prompter: object = None) -> TowerLook | None:
         return None
 
 
+def hidden(told: Probabilities) -> dict[str, Sequence[float]]:
+    """Weather, time and road class of what a tower tells."""
+    return {name: told[name] for name in CONDITIONS if name in told}
+
+
 def conditions(told: Probabilities) -> dict[str, str]:
     """The likeliest weather, time and road class of what a tower tells of a frame."""
     from pacenote.experts.look import likeliest
 
-    return likeliest({name: told[name] for name in CONDITIONS if name in told})
+    return likeliest(hidden(told))
 
 
 class ServedLabeler:

@@ -169,8 +169,8 @@ def _row(frame: DriveFrame, signals: dict[str, float], said: dict[str, Said], as
     first = next((one for one in said.values() if one.text), None)
     light = first.light.to_dict() if first and first.light else None
     seen: dict[str, str] = {}
-    for one in said.values():
-        seen = {**one.seen, **seen}
+    for one in said.values():  # the labeler is the first: experts see better
+        seen = {**seen, **one.seen}
     return {
         "frame": frame.index, "t": frame.time_s,
         "signals": {name: None if math.isnan(value) else value for name, value in signals.items()},

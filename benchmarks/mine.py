@@ -1,0 +1,203 @@
+"""Mined labels against the truth of rendered drives: raw labels, the paper's window, the full method and its parts.
+
+    pacenote render recipes/drives.yaml --out DRIVES --split test --drives 16 --workers 2
+    pacenote render recipes/drives.yaml --out DRIVES --split dev --drives 6 --workers 2
+    python benchmarks/mine.py --drives DRIVES --out VOTES --json mine.json
+
+The miner never reads the truth of the test drives; posteriors are calibrated on the dev drives.
+`--quick` needs no drives: it measures the speed of smoothing and the memory of a long drive alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pacenote.drives.drive import Drive, DriveFrame, Signals
+from pacenote.mining import fusion
+from pacenote.mining import votes as voting
+from pacenote.mining.calibrate import calibrated
+from pacenote.mining.facts import FACTS
+from pacenote.mining.labels import LABELER, label
+from pacenote.mining.mine import Asking, ask
+from pacenote.mining.open import find
+from pacenote.mining.score import aligned, score, truths_of
+from pacenote.mining.sources import Said
+from pacenote.mining.votes import Votes
+from pacenote.work import say, write_json
+
+HOURS, RATE_HZ = 2.0, 4.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--drives", type=Path, metavar="DATA", help="a Dataset of rendered drives, splits test and dev")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where votes are kept")
+    parser.add_argument("--labeler", default="starter-student", metavar="MODEL")
+    parser.add_argument("--expert", default="look:starter-teacher", metavar="E")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--quick", action="store_true", help="speed and memory alone")
+    args = parser.parse_args()
+    figures: dict[str, Any] = {}
+    if not args.quick:
+        if not args.drives or not args.out:
+            parser.error("give --drives and --out, or --quick")
+        figures |= labels(args)
+    figures |= {"frames_per_s": speed(), "memory_growth_mib": memory(0.1 if args.quick else 1.0)}
+    print(f"smoothing: {figures['frames_per_s']:,.0f} frames/s of one core (all {len(FACTS)} facts)")
+    print(
+        f"memory over a drive of {HOURS:g} h: {figures['memory_growth_mib']:+.1f} MiB from its first tenth to its end"
+    )
+    if args.json:
+        write_json(args.json, figures)
+    return 0
+
+
+def labels(args: argparse.Namespace) -> dict[str, Any]:
+    """Errors of every method on the test drives."""
+    asking = Asking(labeler=args.labeler, experts=(args.expert,))
+    refs = {part: find(args.drives, part) for part in ("test", "dev")}
+    told = ask([*refs["test"], *refs["dev"]], args.out, asking, workers=args.workers)
+    truths = {part: truths_of(args.drives, part) for part in refs}
+    sets = {
+        part: [(told[ref.name], aligned(told[ref.name], truths[part][ref.name])) for ref in own]
+        for part, own in refs.items()
+    }
+    test, gold = sets["test"], sets["dev"]
+    everything = [own for own, _ in [*test, *gold]]
+
+    def scored(learnt: dict[str, Any], method: str = "full", hard: bool = False) -> dict[str, Any]:
+        return score([(own, label(own, learnt, method, hard=hard), truth) for own, truth in test])
+
+    learnt = fusion.fit(everything)
+    full = calibrated(learnt, gold)
+    rows = {
+        "raw labels": scored(full, "raw"),
+        "majority window (paper)": scored(full, "window"),
+        "window, then hard motion (paper)": scored(full, "window", hard=True),
+        "full": scored(full),
+        "full, uncalibrated": scored(learnt),
+        "without motion": scored(calibrated(fusion.fit(everything, use_motion=False), gold)),
+        "without views": scored(calibrated(fusion.fit(everything, views=False), gold)),
+        "labeler alone, chain": scored(calibrated(fusion.fit(only(everything, LABELER)), pairs(gold, LABELER))),
+        "expert alone, chain": scored(calibrated(fusion.fit(only(everything, "")), pairs(gold, ""))),
+        "expert alone, raw": score([(own, as_labels(own), truth) for own, truth in test]),
+    }
+    frames = sum(len(own.times) for own, _ in test)
+    print(f"{len(test)} drives, {frames} frames; {len(gold)} gold drives")
+    print(f"{'':34}{'error':>7} {'interval':>16}  speed light obst. cross. facts  jitter  ECE  sure  cover")
+    for name, one in rows.items():
+        e, low, high = one["error"], *one["ci"]
+        line = f"{name:34}{e['mean']:7.3f} [{low:.3f}, {high:.3f}]  "
+        line += " ".join(f"{e[slot]:.3f}" for slot in ("speed", "light", "obstacles", "crossroad"))
+        line += f" {one['facts']:.3f} {one['jitter']['labels']:6.1f}"
+        if "ece" in one:
+            line += f" {one['ece']:.3f} {one['sure'] or float('nan'):.3f} {one['coverage']:.3f}"
+        print(line)
+    print(f"jitter of the truth: {rows['full']['jitter']['truth']:.1f} switches a minute")
+    errors = {key: rows[name]["error"]["mean"] for key, name in NAMES.items()}
+    return {"drives": len(test), "frames": frames, "ece": rows["full"]["ece"], "rows": rows, **errors}
+
+
+NAMES = {"error_raw": "raw labels", "error_window": "majority window (paper)", "error_full": "full"}
+
+
+def only(drives: Sequence[Votes], labeler: str) -> list[Votes]:
+    """The drives with the labeler's votes alone, or ("") with all others'."""
+    return [
+        dataclasses.replace(own, said={n: v for n, v in own.said.items() if (n == LABELER) == bool(labeler)})
+        for own in drives
+    ]
+
+
+def pairs(gold: Sequence[tuple[Votes, Any]], labeler: str) -> list[tuple[Votes, Any]]:
+    return [(one, truth) for one, (_, truth) in zip(only([own for own, _ in gold], labeler), gold, strict=True)]
+
+
+def as_labels(own: Votes) -> Any:
+    """What the expert says, as it is."""
+    from pacenote.mining.labels import Labels
+
+    source = next(name for name in own.said if name != LABELER)
+    return Labels({fact.name: own.labels(fact.name, source) for fact in FACTS}, {})
+
+
+def speed() -> float:
+    """Frames smoothed in a second, all facts, over a drive of two hours."""
+    made = long_drive(int(HOURS * 3600 * RATE_HZ))
+    learnt = fusion.fit([long_drive(400)])
+    for model in learnt.values():
+        model.posterior(made)  # compiled before the clock runs
+    start = time.perf_counter()
+    for model in learnt.values():
+        model.posterior(made)
+    return len(made.times) / (time.perf_counter() - start)
+
+
+def long_drive(frames: int) -> Votes:
+    rng = np.random.default_rng(0)
+    said = {name: {f.name: rng.dirichlet(np.ones(len(f.values)), frames) for f in FACTS} for name in (LABELER, "e")}
+    signals = {name: np.full(frames, np.nan) for name in voting.SIGNALS} | {"speed_mps": rng.uniform(0, 20, frames)}
+    return Votes(
+        "long", np.arange(frames), np.arange(frames) / RATE_HZ, signals, said, [""] * frames, [None] * frames,
+        [{}] * frames, np.ones(frames, bool),
+    )  # fmt: skip
+
+
+class Silent:
+    """A source that says the same of every frame: what is measured is the miner."""
+
+    name, digest = LABELER, ""
+
+    def say(self, images: Sequence[Any], given: Sequence[str], speeds: Sequence[float]) -> list[Said]:
+        return [Said({f.name: [1.0] + [0.0] * (len(f.values) - 1) for f in FACTS})] * len(images)
+
+
+def memory(share: float) -> float:
+    """How much the peak of this process grows between the first tenth and the end of a drive of HOURS, in MiB."""
+    import io
+
+    from PIL import Image
+
+    from pacenote.mining.quality import Quality
+
+    rng = np.random.default_rng(0)
+    pictures = []
+    for _ in range(8):
+        buffer = io.BytesIO()
+        Image.fromarray(rng.integers(0, 255, (378, 672, 3), dtype=np.uint8)).save(buffer, "JPEG")
+        pictures.append(buffer.getvalue())
+    count = int(HOURS * 3600 * RATE_HZ * share)
+    peaks: list[int] = []
+
+    def read() -> Iterator[DriveFrame]:
+        for k in range(count):
+            if k in (count // 10, count - 1):
+                peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+            yield DriveFrame(k, k / RATE_HZ, pictures[k % len(pictures)])
+
+    times = np.arange(0, count / RATE_HZ, 0.05)
+    drive = Drive("long", read, Signals(times, {"speed_mps": np.full(len(times), 10.0)}))
+    quality = Quality()
+    with tempfile.TemporaryDirectory() as folder:
+        voting.record(
+            drive, [Silent()], Path(folder) / "votes.jsonl",
+            choose=lambda frame, image, v: quality.judge(image, frame.time_s, v),
+        )  # fmt: skip
+    scale = 1024 if sys.platform != "darwin" else 1024 * 1024
+    say(f"{count} frames recorded")
+    return (peaks[1] - peaks[0]) / scale
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
