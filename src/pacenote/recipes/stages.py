@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pacenote.errors import InputError
+from pacenote.recipes.mining import Mine, Rounds
 from pacenote.recipes.prompting import Optimize, book_of
 from pacenote.recipes.stage import Context, Stage, content, is_there
 
@@ -371,6 +372,8 @@ class Report(Stage):
 
 KINDS: dict[str, type[Stage]] = {
     "render": Render,
+    "mine": Mine,
+    "rounds": Rounds,
     "teach": Teach,
     "train": Train,
     "quantize": Quantize,
