@@ -1,10 +1,10 @@
 """Mined labels against the truth of rendered drives: raw labels, the paper's window, the full method and its parts.
 
-    pacenote render recipes/drives.yaml --out DRIVES --split test --drives 16 --workers 2
-    pacenote render recipes/drives.yaml --out DRIVES --split dev --drives 6 --workers 2
-    python benchmarks/mine.py --drives DRIVES --out VOTES --json mine.json
+    pacenote render recipes/drives.yaml --out GOLD --split test --drives 16 --workers 2
+    pacenote render recipes/drives.yaml --seed 4 --out DRIVES --split test --drives 16 --workers 2
+    python benchmarks/mine.py --drives DRIVES --gold GOLD --out VOTES --json mine.json
 
-The miner never reads the truth of the test drives; posteriors are calibrated on the dev drives.
+The miner never reads the truth of DRIVES; posteriors are calibrated on all splits of GOLD.
 `--quick` needs no drives: it measures the speed of smoothing and the memory of a long drive alone.
 """
 
@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from pacenote.data import Dataset
 from pacenote.drives.drive import Drive, DriveFrame, Signals
 from pacenote.mining import fusion
 from pacenote.mining import votes as voting
@@ -40,7 +41,8 @@ HOURS, RATE_HZ = 2.0, 4.0
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--drives", type=Path, metavar="DATA", help="a Dataset of rendered drives, splits test and dev")
+    parser.add_argument("--drives", type=Path, metavar="DATA", help="a Dataset of rendered drives, split test")
+    parser.add_argument("--gold", type=Path, metavar="DATA", help="other drives of known truth")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where votes are kept")
     parser.add_argument("--labeler", default="starter-student", metavar="MODEL")
     parser.add_argument("--expert", default="look:starter-teacher", metavar="E")
@@ -50,8 +52,8 @@ def main() -> int:
     args = parser.parse_args()
     figures: dict[str, Any] = {}
     if not args.quick:
-        if not args.drives or not args.out:
-            parser.error("give --drives and --out, or --quick")
+        if not args.drives or not args.gold or not args.out:
+            parser.error("give --drives, --gold and --out, or --quick")
         figures |= labels(args)
     figures |= {"frames_per_s": speed(), "memory_growth_mib": memory(0.1 if args.quick else 1.0)}
     print(f"smoothing: {figures['frames_per_s']:,.0f} frames/s of one core (all {len(FACTS)} facts)")
@@ -66,20 +68,21 @@ def main() -> int:
 def labels(args: argparse.Namespace) -> dict[str, Any]:
     """Errors of every method on the test drives."""
     asking = Asking(labeler=args.labeler, experts=(args.expert,))
-    refs = {part: find(args.drives, part) for part in ("test", "dev")}
-    told = ask([*refs["test"], *refs["dev"]], args.out, asking, workers=args.workers)
-    truths = {part: truths_of(args.drives, part) for part in refs}
-    sets = {
-        part: [(told[ref.name], aligned(told[ref.name], truths[part][ref.name])) for ref in own]
-        for part, own in refs.items()
-    }
-    test, gold = sets["test"], sets["dev"]
-    everything = [own for own, _ in [*test, *gold]]
+    parts = [(args.drives, "test"), *((args.gold, part) for part in Dataset.open(args.gold).splits)]
+    refs = [(ref, path, part) for path, part in parts for ref in find(path, part)]
+    told = ask([ref for ref, *_ in refs], args.out, asking, workers=args.workers)
+    truths = {place: truths_of(*place) for place in parts}
+    pairs_of = [
+        (told[ref.name], aligned(told[ref.name], truths[path, part][ref.name]), path) for ref, path, part in refs
+    ]
+    test = [(own, truth) for own, truth, path in pairs_of if path == args.drives]
+    gold = [(own, truth) for own, truth, path in pairs_of if path != args.drives]
 
     def scored(learnt: dict[str, Any], method: str = "full", hard: bool = False) -> dict[str, Any]:
         return score([(own, label(own, learnt, method, hard=hard), truth) for own, truth in test])
 
-    learnt = fusion.fit(everything)
+    mined = [own for own, _ in test]  # gold drives take part in calibration alone
+    learnt = fusion.fit(mined)
     full = calibrated(learnt, gold)
     rows = {
         "raw labels": scored(full, "raw"),
@@ -87,10 +90,10 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
         "window, then hard motion (paper)": scored(full, "window", hard=True),
         "full": scored(full),
         "full, uncalibrated": scored(learnt),
-        "without motion": scored(calibrated(fusion.fit(everything, use_motion=False), gold)),
-        "without views": scored(calibrated(fusion.fit(everything, views=False), gold)),
-        "labeler alone, chain": scored(calibrated(fusion.fit(only(everything, LABELER)), pairs(gold, LABELER))),
-        "expert alone, chain": scored(calibrated(fusion.fit(only(everything, "")), pairs(gold, ""))),
+        "without motion": scored(calibrated(fusion.fit(mined, use_motion=False), gold)),
+        "without views": scored(calibrated(fusion.fit(mined, views=False), gold)),
+        "labeler alone, chain": scored(calibrated(fusion.fit(only(mined, LABELER)), pairs(gold, LABELER))),
+        "expert alone, chain": scored(calibrated(fusion.fit(only(mined, "")), pairs(gold, ""))),
         "expert alone, raw": score([(own, as_labels(own), truth) for own, truth in test]),
     }
     frames = sum(len(own.times) for own, _ in test)
@@ -104,6 +107,11 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
         if "ece" in one:
             line += f" {one['ece']:.3f} {one['sure'] or float('nan'):.3f} {one['coverage']:.3f}"
         print(line)
+    for name in ("raw labels", "majority window (paper)"):
+        gap = np.array(rows["full"]["by_drive"]) - np.array(rows[name]["by_drive"])
+        draws = gap[np.random.default_rng(0).integers(len(gap), size=(2000, len(gap)))].mean(1)
+        low, high = np.quantile(draws, [0.025, 0.975])
+        print(f"full against {name}, mean over drives: {gap.mean():+.3f} [{low:+.3f}, {high:+.3f}]")
     print(f"jitter of the truth: {rows['full']['jitter']['truth']:.1f} switches a minute")
     errors = {key: rows[name]["error"]["mean"] for key, name in NAMES.items()}
     return {"drives": len(test), "frames": frames, "ece": rows["full"]["ece"], "rows": rows, **errors}

@@ -25,7 +25,6 @@ Ints = npt.NDArray[np.int64]
 METHODS = ("full", "window", "raw")  # the chain; the paper's majority window; the labeler as it is
 LABELER = "labeler"
 DETAIL_S = 2.0  # how far around a frame a light's movement and place are looked for
-KNOWN = 0.5  # a posterior below this is no label at all
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def label(votes: Votes, fusion: Fusion, method: str = "full", *, hard: bool = Fa
     posterior: dict[str, Floats] = {}
     if method == "full":
         posterior = posteriors(fusion, votes, (MOTION,) if hard else ())
-        classes = {name: np.where(p.max(1) > KNOWN, p.argmax(1), MISSING) for name, p in posterior.items()}
+        classes = {name: p.argmax(1) for name, p in posterior.items()}
     else:
         classes = {fact.name: votes.labels(fact.name, LABELER) for fact in FACTS}
         if method == "window":

@@ -115,7 +115,7 @@ def mine(
     drives = [told[ref.name] for ref in refs if ref.name in told]
     if not drives:
         raise InputError(f"{paths[0]}: no drive of {len(refs)} could be used; see the lines above")
-    learnt = _learn(drives, [told[ref.name] for ref, *_ in held if ref.name in told], labelling, fusion)
+    learnt = _learn(drives, labelling, fusion)
     if held and fusion is None:
         truths = {part: truths_of(path, part) for _, path, part in held}
         learnt = calibrated(
@@ -147,12 +147,10 @@ def _check_names(refs: Sequence[DriveRef]) -> None:
         raise InputError(f"two drives are called {twice[0]}; rename one, or mine them apart")
 
 
-def _learn(
-    drives: Sequence[Votes], gold: Sequence[Votes], labelling: Labelling, given: Path | None
-) -> dict[str, FactModel]:
+def _learn(drives: Sequence[Votes], labelling: Labelling, given: Path | None) -> dict[str, FactModel]:
     if given is not None:
         return {name: FactModel.from_dict(held) for name, held in read_json(given).items()}
-    return fusing.fit([*drives, *gold], use_motion=labelling.motion == "soft", views=labelling.views)
+    return fusing.fit(drives, use_motion=labelling.motion == "soft", views=labelling.views)
 
 
 def _choose(drives: Sequence[Votes], labels: Sequence[Labels], labelling: Labelling) -> dict[str, tuple[int, ...]]:
