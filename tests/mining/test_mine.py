@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -195,6 +199,44 @@ def test_other_settings_do_not_mix(tmp_path: Path, scripted: Scripted) -> None:
 def test_silence_of_a_detector_says_nothing_of_what_it_cannot_see() -> None:
     assert set(from_detections([], frozenset({"cone"}))) == {"obstacles.cone"}
     assert from_detections([], frozenset({"traffic_light"}))["light"][0] == 1.0
+
+
+class Answers(BaseHTTPRequestHandler):
+    """A server that says the same of every picture, and keeps what it was asked."""
+
+    asked: ClassVar[list[dict]] = []
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        Answers.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        text = "Traffic light: red light, please stop and wait. Obstacles: traffic cones. Recommended Speed: 20 km/h"
+        reply = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
+
+
+def test_a_served_model_labels_through_a_prompt_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    mining.sources.cache_clear()
+    asking = Asking(labeler="big", endpoint=f"http://127.0.0.1:{server.server_port}/v1", prompts="general", experts=())
+    mine([drives(tmp_path, count=1)], tmp_path / "out", asking, PLAIN)
+    server.shutdown()
+    server.server_close()
+    assert len(Answers.asked) == 12
+    words = json.dumps(Answers.asked[0]["messages"])
+    assert "windscreen of the ego car" in words  # the book's task
+    assert "km/h" in words  # its context: the car's own speed
+    sample = Dataset.open(tmp_path / "out", "train")[0]
+    assert sample.truth is not None
+    assert (sample.truth.light_state, sample.truth.speed_kmh) == ("red", 20)
+    assert sample.truth.obstacles["cone"] is True
+    assert sample.truth.crossroad["intersection"] is None  # of which it said nothing
 
 
 COMMAND = ("--labeler", "starter-student", "--prompts", "none", "--expert", "classical", "--no-dedup")

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("pacenote.cli.run", "run a recipe of stages; finished stages are skipped"),
     "render": ("pacenote.cli.render", "simulate and render streets into a labelled Dataset"),
     "mine": ("pacenote.cli.mine", "turn raw drives into labelled frames"),
+    "imagine": ("pacenote.cli.imagine", "paint labelled scenes with a painter that learns from its best pictures"),
     "preflight": ("pacenote.cli.preflight", "check a training's rows, cache, memory and work before it starts"),
     "teach": ("pacenote.cli.teach", "store a teacher's soft labels for a student"),
     "train": ("pacenote.cli.train", "train a model on Datasets"),

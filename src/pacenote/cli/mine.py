@@ -25,7 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     who.add_argument("--labeler", default="starter-student", metavar="MODEL", help="a model (starter-student)")
     who.add_argument("--endpoint", metavar="URL", help="ask the labeler behind this OpenAI-compatible server")
     who.add_argument("--engine", default="exact", choices=("exact", "parallel", "plain"), help="of the labeler (exact)")
-    who.add_argument("--prompts", default="default", metavar="BOOK", help="a prompt book, or 'none' (default)")
+    who.add_argument(
+        "--prompts",
+        default="default",
+        metavar="BOOK",
+        help="a book, or 'none' (default; if served, general)",
+    )
     who.add_argument(
         "--expert", action="append", metavar="E", help="again for more: look:MODEL, classical, FILE.onnx, a detector's "
         "directory, or 'none' (look:starter-teacher)",
@@ -77,8 +82,8 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"--{name} {value}: give at least {least}")
     if not 0 <= args.least <= 1:
         raise InputError(f"--least {args.least}: give a probability, 0 to 1")
-    if args.endpoint and args.prompts != "none":
-        args.prompts = "none"
+    if args.endpoint and args.prompts == "default":
+        args.prompts = "general"  # the book for models that were never trained on advisories
     if args.workers > 1:  # of each process that is started
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // args.workers)))
     experts = ("look:starter-teacher",) if args.expert is None else tuple(e for e in args.expert if e != "none")

@@ -231,7 +231,8 @@ def sources(asking: Asking) -> tuple[Source, ...]:
     if asking.endpoint:
         from pacenote.models.endpoint import Endpoint
 
-        found.append(ServedLabeler(Endpoint(asking.endpoint, asking.labeler)))
+        first = open_expert(asking.experts[0]) if asking.experts else None
+        found.append(ServedLabeler(Endpoint(asking.endpoint, asking.labeler), asking.prompts or "original", first))
     else:
         from pacenote.models import load
 

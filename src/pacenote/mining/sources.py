@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -78,8 +79,6 @@ class ModelLabeler:
         self.digest = digest([model_digest(model), engine, book])
 
     def say(self, images: Sequence[Image.Image], given: Sequence[str], speeds: Sequence[float]) -> list[Said]:
-        import math
-
         from pacenote.engine.engine import Engine
         from pacenote.engine.marginals import marginals
         from pacenote.engine.prompted import ask_prompted
@@ -89,7 +88,7 @@ class ModelLabeler:
         frames = [fit_frame(image, self.size, "auto") if self.size else image for image in images]
         prompts = [""] * len(images)
         if self.prompter:
-            contexts = [Context(speed_kmh=None if math.isnan(v) else round(v * 3.6)) for v in speeds]
+            contexts = [context_of(v) for v in speeds]
             pairs = ask_prompted(self.ask, self.prompter, images, questions, contexts)
             answers, prompts = [one for one, _ in pairs], [prompt.book for _, prompt in pairs]
             frames = [prompt.images[0] for _, prompt in pairs]  # those that its eyes have seen
@@ -139,23 +138,52 @@ def conditions(told: Probabilities) -> dict[str, str]:
     return likeliest(hidden(told))
 
 
-class ServedLabeler:
-    """A model behind an OpenAI-compatible server, asked in free text; every frame is a request of its own."""
+class ServedCounter:
+    """About how many tokens words and pictures take in a model whose tokenizer is elsewhere."""
 
-    def __init__(self, endpoint: Endpoint, question: str = QUESTION) -> None:
+    def words(self, text: str) -> int:
+        return -(-len(text) // 4)
+
+    def picture(self, size: tuple[int, int]) -> int:
+        return -(-size[0] // 28) * -(-size[1] // 28)
+
+
+class ServedLabeler:
+    """A model behind an OpenAI-compatible server, asked in free text through a prompt book. The frames of a batch are
+    asked at once: the server batches them itself. `expert` looks first, for what the book shows and says."""
+
+    def __init__(self, endpoint: Endpoint, prompts: str = "general", expert: Expert | None = None) -> None:
+        from pacenote.prompts.book import load_book
         from pacenote.work import digest
 
-        self.endpoint, self.question = endpoint, question
+        self.endpoint, self.book, self.expert = endpoint, load_book(prompts), expert
+        self.counter = ServedCounter()
         self.name = "labeler"
-        self.digest = digest([endpoint.url, endpoint.name, question])
+        self.digest = digest([endpoint.url, endpoint.name, self.book.digest, expert.digest if expert else None])
 
     def say(self, images: Sequence[Image.Image], given: Sequence[str], speeds: Sequence[float]) -> list[Said]:
-        said = []
-        for image, before in zip(images, given, strict=True):
-            text = self.endpoint.generate([image], f"{before} {self.question}".strip())
-            advisory = Advisory.parse(text)
-            said.append(Said(certain(advisory), text, advisory.light))
-        return said
+        from concurrent.futures import ThreadPoolExecutor
+
+        from pacenote.prompts.compose import compose
+        from pacenote.prompts.look import Look
+
+        seen = self.expert.detect(images) if self.expert else [[] for _ in images]
+        prompts = [
+            compose(self.book, image, Look(image.size, tuple(own)), self.counter, context=context_of(v), given=before)
+            for image, own, v, before in zip(images, seen, speeds, given, strict=True)
+        ]
+        with ThreadPoolExecutor(max(1, len(prompts))) as pool:
+            texts = list(pool.map(lambda p: self.endpoint.generate(p.images, p.question, roles=p.roles), prompts))
+        advisories = [Advisory.parse(text) for text in texts]
+        return [
+            Said(certain(advisory), text, advisory.light, prompt=prompt.book)
+            for advisory, text, prompt in zip(advisories, texts, prompts, strict=True)
+        ]
+
+
+def context_of(speed_mps: float) -> Context:
+    """What the car knows of itself in a frame."""
+    return Context(speed_kmh=None if math.isnan(speed_mps) else round(speed_mps * 3.6))
 
 
 class ExpertSource:

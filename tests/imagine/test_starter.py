@@ -1,0 +1,127 @@
+"""The starter painter: trained through the same loop as LoRAs, an ordinary pipeline afterwards, and it learns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pacenote.data import Card, Dataset, DatasetWriter
+from pacenote.errors import InputError
+from pacenote.imagine import starter
+from pacenote.imagine.painter import open_painter
+from pacenote.imagine.pairs import read_pairs
+from pacenote.imagine.starter import TOKENS, build, grammar, train_starter
+from pacenote.work import read_json
+from tests.imagine.tiny import STARTER
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("starter") / "data"
+    with DatasetWriter(out, Card("few")) as writer:
+        for sample in Dataset.open("streets-test", "test").select(range(0, 32, 2)):
+            writer.add(sample)
+    return str(out)
+
+
+def test_every_prompt_fits_its_text_encoder() -> None:
+    pipeline = build(STARTER)
+    lengths = [len(pipeline.tokenizer(text)["input_ids"]) for text in grammar(500)]
+    assert max(lengths) <= TOKENS
+    texts = list(grammar(20))
+    assert pipeline.tokenizer.batch_decode(pipeline.tokenizer(texts)["input_ids"]) == texts
+
+
+def test_it_is_trained_saved_and_paints(data: str, tmp_path: Path) -> None:
+    painter_dir = train_starter([data], tmp_path / "run", STARTER, "cpu")
+    painter = open_painter(str(painter_dir), "cpu")
+    assert type(painter.pipeline).__name__ == "StableDiffusionPipeline"
+    assert painter.size == STARTER.size and painter.strokes.guidance == STARTER.guidance
+    tokenizer = painter.pipeline.tokenizer
+    assert tokenizer.padding_side == "right" and tokenizer.model_max_length == TOKENS
+    caption = read_pairs(data)[0].caption
+    with pytest.raises(InputError, match="reads 77 tokens"):
+        painter.paint([caption * 4], [1])
+    image = painter.paint([caption], [1])[0]
+    assert image.size == STARTER.size and np.isfinite(np.asarray(image)).all()
+    figures = read_json(tmp_path / "run" / "training.json")
+    # Latents that the UNet meets have variance 1.
+    vae, frames = painter.pipeline.vae, [pair.picture.open().resize(STARTER.size) for pair in read_pairs(data)]
+    with torch.inference_mode():
+        found = vae.encode(painter.pipeline.image_processor.preprocess(frames)).latent_dist.mean
+    assert float((found * vae.config.scaling_factor).std()) == pytest.approx(1.0, abs=0.2)
+    assert figures["unet"]["parameters"] > 1000
+    assert train_starter([data], tmp_path / "run", STARTER, "cpu") == painter_dir  # nothing left to do
+
+
+def test_a_stopped_training_ends_the_same(data: str, tmp_path: Path, monkeypatch: Any) -> None:
+    whole = train_starter([data], tmp_path / "whole", STARTER, "cpu")
+    collate, calls = starter.collate_pairs, 0
+
+    def stop(items: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            raise KeyboardInterrupt
+        return collate(items)
+
+    monkeypatch.setattr(starter, "collate_pairs", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_starter([data], tmp_path / "cut", STARTER, "cpu")
+    monkeypatch.setattr(starter, "collate_pairs", collate)
+    cut = train_starter([data], tmp_path / "cut", STARTER, "cpu")
+    one, other = (open_painter(str(path), "cpu").pipeline for path in (whole, cut))
+    for part in ("unet", "text_encoder", "vae"):
+        held = dict(getattr(other, part).named_parameters())
+        for name, value in getattr(one, part).named_parameters():
+            torch.testing.assert_close(held[name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_the_text_encoder_learns_along(data: str, tmp_path: Path) -> None:
+    fresh = build(STARTER).text_encoder.state_dict()
+    painter = open_painter(str(train_starter([data], tmp_path, STARTER, "cpu")), "cpu")
+    learnt = painter.pipeline.text_encoder.state_dict()
+    moved = [name for name in fresh if name in learnt and not torch.equal(fresh[name], learnt[name])]
+    assert any("layers.0" in name for name in moved)
+
+
+def test_a_lamp_weighs_more_than_the_sky() -> None:
+    from pacenote.imagine.denoise import Reconstruction
+
+    class Grey(torch.nn.Module):
+        """An autoencoder that gives grey."""
+
+        class Found:
+            mean = torch.zeros(1)
+
+            def kl(self) -> torch.Tensor:
+                return torch.zeros(1)
+
+        def encode(self, pixels: torch.Tensor) -> Any:
+            return type("Encoded", (), {"latent_dist": self.Found()})
+
+        def decode(self, latents: torch.Tensor) -> Any:
+            return type("Decoded", (), {"sample": torch.zeros(1, 3, 8, 8)})
+
+    pixels = torch.zeros(1, 3, 8, 8)
+    pixels[0, 0, 2, 2] = 1.0
+    weight = torch.ones(1, 1, 8, 8)
+    loss = Reconstruction(Grey(), 0.0)
+    plain = float(loss(pixels, weight)["loss"])
+    weight[0, 0, 2, 2] = 8.0
+    assert float(loss(pixels, weight)["loss"]) > 2 * plain
+    assert float(loss(torch.zeros_like(pixels), weight)["loss"]) == 0.0
+
+
+def test_bad_sizes_and_unlabelled_data_are_refused(data: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="32 divides"):
+        train_starter([data], tmp_path, replace(STARTER, size=(100, 64)), "cpu")
+    with DatasetWriter(tmp_path / "blank", Card("blank")) as writer:
+        writer.add(replace(Dataset.open(data)[0], truth=None))
+    with pytest.raises(InputError, match="no pairs"):
+        train_starter([str(tmp_path / "blank")], tmp_path / "out", STARTER, "cpu")
