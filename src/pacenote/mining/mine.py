@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from pacenote.data.card import Card
 from pacenote.data.dataset import finish_dataset
 from pacenote.data.sample import Picture, Sample
 from pacenote.data.shards import Rejected, shard_name, write_shard
-from pacenote.drives.drive import DriveRef
+from pacenote.drives.drive import Drive, DriveRef
 from pacenote.errors import InputError
 from pacenote.mining import fusion as fusing
 from pacenote.mining import votes as voting
@@ -126,9 +126,10 @@ def mine(
     labels = [label(one, learnt, labelling.method, hard=labelling.motion == "hard") for one in drives]
     made = {"labeler": asking.labeler, "experts": list(asking.experts), "prompts": asking.prompts, **asdict(labelling)}
     chosen = _choose(drives, labels, labelling)
+    meant = digest([model.to_dict() for model in learnt.values()])
     used = [ref for ref in refs if ref.name in told]
     shards = [
-        Shard(shard_name("train", k, len(used)), _Order(ref, out, kept, labelling, chosen.get(ref.name), made))
+        Shard(shard_name("train", k, len(used)), _Order(ref, out, kept, labelling, chosen.get(ref.name), made, meant))
         for k, ref in enumerate(used)
     ]
     run_shards(write_drive, shards, out, workers=workers, ray=ray, label="write drives")
@@ -171,8 +172,12 @@ def _choose(drives: Sequence[Votes], labels: Sequence[Labels], labelling: Labell
 
 
 def _licences(refs: Sequence[DriveRef]) -> str:
-    found = {open_drive(ref).licence for ref in refs[:50]} - {""}
-    return next(iter(found)) if len(found) == 1 else ", ".join(sorted(found))
+    return ", ".join(sorted({open_drive(frames_only(ref)).licence for ref in refs[:50]} - {""}))
+
+
+def frames_only(ref: DriveRef) -> DriveRef:
+    """`ref` for those who want no signals: their clock's offset, which takes a pass over the pictures, stays unknown."""
+    return replace(ref, options={**ref.options, "offset": "none"})
 
 
 # --- step one: votes -------------------------------------------------------------------------------------------------
@@ -257,13 +262,13 @@ class _Order:
     labelling: Labelling
     keep: tuple[int, ...] | None
     made: Mapping[str, Any]
+    fusion: str  # digest of what was learnt: shards of another fusion are not taken for finished
 
 
 def write_drive(shard: Shard, partial: Path) -> dict[str, Any]:
     """Label one drive and write its frames; those that are refused go along with their reason."""
     order: _Order = shard.payload
-    drive = open_drive(order.ref)
-    votes = voting.read(order.votes / f"{_file_name(order.ref.name)}.jsonl", order.ref.name, drive.notes)
+    votes = voting.read(order.votes / f"{_file_name(order.ref.name)}.jsonl", order.ref.name)
     learnt = {name: FactModel.from_dict(held) for name, held in read_json(order.out / FUSION).items()}
     labels = label(votes, learnt, order.labelling.method, hard=order.labelling.motion == "hard")
     rejected = [Rejected(f"{votes.drive}-{frame:06d}", why, "mined") for frame, why in votes.refused.items()]
@@ -277,7 +282,8 @@ def _samples(order: _Order, votes: Votes, labels: Labels, rejected: list[Rejecte
     place = {int(frame): t for t, frame in enumerate(votes.frames)}
     keep = None if order.keep is None else set(order.keep)
     twins = Duplicates()
-    for frame in open_drive(order.ref).read():
+    drive = open_drive(frames_only(order.ref))
+    for frame in drive.read():
         t = place.get(frame.index)
         if t is None:
             continue
@@ -290,7 +296,7 @@ def _samples(order: _Order, votes: Votes, labels: Labels, rejected: list[Rejecte
             continue
         image = frame.image()
         picture = Picture(frame.encoded, name) if frame.encoded else Picture.encode(image, name, quality=QUALITY)
-        sample = _sample(labels, votes, t, picture, order.labelling, order.made, frame.given)
+        sample = _sample(labels, votes, t, picture, order.labelling, order.made, drive, frame.given)
         why = twins.add(name, signature(image), slots_key(sample.truth)) if order.labelling.dedup else None
         if why:
             rejected.append(Rejected(name, why, "mined"))
@@ -300,9 +306,10 @@ def _samples(order: _Order, votes: Votes, labels: Labels, rejected: list[Rejecte
 
 def _sample(
     labels: Labels, votes: Votes, t: int, picture: Picture, labelling: Labelling, made: Mapping[str, Any],
-    given: str = "",
+    drive: Drive | None = None, given: str = "",
 ) -> Sample:  # fmt: skip
     return sample_of(
         labels, votes, t, picture, name=f"{votes.drive}-{int(votes.frames[t]):06d}",
-        question=f"{given} {QUESTION}".strip(), least=labelling.least, camera="CAM_FRONT", licence="", made=made,
+        question=f"{given} {QUESTION}".strip(), least=labelling.least, camera=drive.camera if drive else "CAM_FRONT",
+        licence=drive.licence if drive else "", made=made,
     )  # fmt: skip
