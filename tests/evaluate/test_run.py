@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacenote.advisory import Advisory, Light
-from pacenote.data import Sample
+from pacenote.data import Card, DatasetWriter, Picture, Sample
 from pacenote.errors import InputError
+from pacenote.evaluate.compare import read_answers
 from pacenote.evaluate.predictions import FILE, PredictionFile
 from pacenote.evaluate.report import write_report
 from pacenote.evaluate.run import Evaluation, Settings, evaluate
@@ -89,6 +90,20 @@ def test_a_stopped_run_goes_on_and_gives_the_same_figures(tmp_path: Path) -> Non
     again = Scripted(tmp_path / "m")
     run(tmp_path, again)
     assert again.asked == []
+
+
+def test_frames_of_one_picture_each_have_an_answer(tmp_path: Path) -> None:
+    """A car that stands records one picture many times: it is asked about once, and told of every frame."""
+    with DatasetWriter(tmp_path / "set", Card("standing", recipe="r", seed=0)) as writer:
+        for number in range(12):
+            picture = Picture.encode(picture_of(number // 6), format="PNG")
+            writer.add(Sample(id=f"s{number:02}", images=(picture,), truth=truth_of(number // 6)), "test")
+    told = run(tmp_path, Scripted(tmp_path / "m"))
+    assert told.figures["frames"] == 12
+    assert sorted(read_answers(tmp_path / "out")) == [f"s{number:02}" for number in range(12)]
+    before = (tmp_path / "out" / FILE).read_text()
+    run(tmp_path, Scripted(tmp_path / "m"))
+    assert (tmp_path / "out" / FILE).read_text() == before
 
 
 def test_a_damaged_line_inside_is_named(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def read_figures(path: Path) -> dict[str, Any]:
 
 def read_answers(path: Path) -> dict[str, Advisory]:
     """What the model of a finished evaluation said, by frame id."""
-    return {prediction.id: prediction.advisory for prediction in PredictionFile(path).found.values()}
+    return {prediction.id: prediction.advisory for prediction in PredictionFile(path).by_id.values()}
 
 
 def check_same_set(several: Sequence[Mapping[str, Any]]) -> None:

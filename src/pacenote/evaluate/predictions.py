@@ -50,7 +50,8 @@ class Prediction:
 
 
 class PredictionFile:
-    """`predictions.jsonl` in a directory: what is there already by key, and a way to add to it.
+    """`predictions.jsonl` in a directory: what is there already by key and by frame, and a way to add to it. Frames of
+    one picture (a car that stands) share a key.
 
     A line cut short by a kill is dropped with what follows it on that line; the frame is then run again.
     """
@@ -58,6 +59,7 @@ class PredictionFile:
     def __init__(self, directory: Path) -> None:
         self.path = directory / FILE
         self.found: dict[str, Prediction] = {}
+        self.by_id: dict[str, Prediction] = {}
         whole: list[str] = []
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
         for number, line in enumerate(lines, 1):
@@ -67,7 +69,7 @@ class PredictionFile:
                 if number == len(lines):
                     break
                 raise InputError(f"{self.path}: line {number} is damaged ({error}); delete it and run again") from error
-            self.found[prediction.key] = prediction
+            self.found[prediction.key] = self.by_id[prediction.id] = prediction
             whole.append(line)
         if len(whole) < len(lines):
             self.path.write_text("".join(line + "\n" for line in whole), encoding="utf-8")
@@ -77,3 +79,4 @@ class PredictionFile:
         with self.path.open("a", encoding="utf-8") as file:
             file.write("".join(json.dumps(p.to_dict(), ensure_ascii=False) + "\n" for p in predictions))
         self.found.update((p.key, p) for p in predictions)
+        self.by_id.update((p.id, p) for p in predictions)

@@ -6,7 +6,7 @@ import collections
 import copy
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -238,6 +238,8 @@ def _predict(
             frame = _frame(index, sample, question, settings.fit, size, limit, prompter.digest if prompter else "")
             known = store.found.get(frame.key)
             if known is not None:
+                if frame.id not in store.by_id:  # the same picture under another name
+                    store.add([replace(known, id=frame.id)])
                 rows.append((frame, known))
                 continue
             images = [sample.image(0)] if prompter else fitted(sample, size, settings.fit)

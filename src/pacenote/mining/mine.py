@@ -176,7 +176,7 @@ def _licences(refs: Sequence[DriveRef]) -> str:
 
 
 def frames_only(ref: DriveRef) -> DriveRef:
-    """`ref` for those who want no signals: their clock's offset, which takes a pass over the pictures, stays unknown."""
+    """`ref` for those who want no signals: the offset of their clock, which takes a pass over the pictures, is left."""
     return replace(ref, options={**ref.options, "offset": "none"})
 
 
