@@ -105,7 +105,10 @@ def test_a_cut_video_with_its_index_is_read_up_to_the_cut(tmp_path: Path) -> Non
     drive = opened(whole)
     seen = [frame.time_s for frame in drive.read()]
     assert 2 <= len(seen) < 60
-    assert seen == pytest.approx(times(60, 10)[: len(seen)], abs=2e-3)
+    # Frames right before the cut lean on ones behind it, and some of them are lost; all others keep their own stamps.
+    assert [round(time * 10) for time in seen[: len(seen) - 4]] == list(range(len(seen) - 4))
+    assert all(time * 10 == pytest.approx(round(time * 10), abs=0.02) for time in seen)
+    assert seen == sorted(seen)
     assert any("cut off" in note and "of 60 frames" in note for note in drive.notes)
 
 
