@@ -125,3 +125,29 @@ def test_bad_sizes_and_unlabelled_data_are_refused(data: str, tmp_path: Path) ->
         writer.add(replace(Dataset.open(data)[0], truth=None))
     with pytest.raises(InputError, match="no pairs"):
         train_starter([str(tmp_path / "blank")], tmp_path / "out", STARTER, "cpu")
+
+
+def test_a_lost_colour_costs_most_where_the_picture_is_vivid() -> None:
+    """Grey for red costs more the more `vivid` counts; grey for another grey costs the same."""
+    from types import SimpleNamespace
+
+    import torch
+
+    from pacenote.imagine.denoise import Reconstruction
+
+    grey = torch.zeros(1, 3, 8, 8)
+    red = torch.tensor([1.0, -1.0, -1.0])[None, :, None, None].expand(1, 3, 8, 8)
+    latent = SimpleNamespace(mean=grey, kl=lambda: torch.zeros(1))
+
+    class Vae(torch.nn.Module):
+        def encode(self, _: torch.Tensor) -> SimpleNamespace:
+            return SimpleNamespace(latent_dist=latent)
+
+        def decode(self, _: torch.Tensor) -> SimpleNamespace:
+            return SimpleNamespace(sample=grey)
+
+    def loss(pixels: torch.Tensor, vivid: float) -> float:
+        return float(Reconstruction(Vae(), 0.0, vivid=vivid)(pixels, torch.ones(1, 1, 8, 8))["loss"])
+
+    assert loss(red, 10.0) > 3 * loss(red, 0.0)
+    assert loss(torch.full_like(grey, 0.4), 10.0) == pytest.approx(loss(torch.full_like(grey, 0.4), 0.0))

@@ -115,12 +115,16 @@ def _buffer(name: str) -> str:
 
 class Reconstruction(nn.Module):
     """The loss of an autoencoder: weighted L1 of pixels, of their differences to the next ones (a blurred picture lacks
-    edges) and of colours (a street is nearly grey, and a lamp is told by its colour alone), and `kl` times the
-    divergence of the latents from a unit normal (Rombach et al. 2022, arXiv:2112.10752)."""
+    edges) and of colours, and `kl` times the divergence of the latents from a unit normal (Rombach et al. 2022,
+    arXiv:2112.10752).
 
-    def __init__(self, vae: Any, kl: float, colour: float = 2.0) -> None:
+    A street is nearly grey, and a lamp is told by its colour alone: so colours count `colour` times, and where the
+    picture is vivid up to 1 + `vivid` times as much again.
+    """
+
+    def __init__(self, vae: Any, kl: float, colour: float = 2.0, vivid: float = 10.0) -> None:
         super().__init__()
-        self.vae, self.kl, self.colour = vae, kl, colour
+        self.vae, self.kl, self.colour, self.vivid = vae, kl, colour, vivid
 
     def forward(self, pixels: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """pixels (n, 3, h, w) in -1..1, weight (n, 1, h, w)."""
@@ -128,8 +132,13 @@ class Reconstruction(nn.Module):
         away = self.vae.decode(found.mean).sample.float() - pixels
         across, down = away[..., 1:] - away[..., :-1], away[..., 1:, :] - away[..., :-1, :]
         edges = (across.abs() * weight[..., 1:]).mean() + (down.abs() * weight[..., 1:, :]).mean()
-        red, green, blue = away.unbind(1)
-        opponents = torch.stack([red - green, blue - (red + green) / 2], dim=1)
-        colours = (opponents.abs() * weight).mean()
+        vivid = 1 + self.vivid * _opponents(pixels).abs().sum(1, keepdim=True)
+        colours = (_opponents(away).abs() * weight * vivid).mean()
         loss = (away.abs() * weight).mean() + edges + self.colour * colours
         return {"loss": loss / weight.mean() + self.kl * found.kl().float().mean()}
+
+
+def _opponents(pixels: Tensor) -> Tensor:
+    """(n, 2, h, w) red against green and blue against both, of `pixels` (n, 3, h, w)."""
+    red, green, blue = pixels.unbind(1)
+    return torch.stack([red - green, blue - (red + green) / 2], dim=1)
