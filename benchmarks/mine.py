@@ -28,12 +28,12 @@ from pacenote.mining import fusion
 from pacenote.mining import votes as voting
 from pacenote.mining.calibrate import calibrated
 from pacenote.mining.facts import FACTS
-from pacenote.mining.labels import LABELER, label
+from pacenote.mining.labels import label
 from pacenote.mining.mine import Asking, ask
 from pacenote.mining.open import find
 from pacenote.mining.score import aligned, score, truths_of
 from pacenote.mining.sources import Said
-from pacenote.mining.votes import Votes
+from pacenote.mining.votes import LABELER, Votes
 from pacenote.work import say, write_json
 
 HOURS, RATE_HZ = 2.0, 4.0

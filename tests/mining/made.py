@@ -14,7 +14,6 @@ from pacenote.data import Card, DatasetWriter, Picture, Sample
 from pacenote.mining.facts import FACT, FACTS
 from pacenote.mining.sources import Said
 from pacenote.mining.votes import Votes
-from pacenote.mining.window import MISSING
 
 RATE_HZ = 4.0
 
@@ -97,7 +96,3 @@ class Scripted:
             facts |= {f.name: [0.95, 0.05] for f in FACTS if f.kind}
             found.append(Said(facts, text=f"Traffic light: {state}", seen={"time": "day", "weather": "clear"}))
         return found
-
-
-def known(classes: np.ndarray) -> np.ndarray:
-    return classes[classes != MISSING]

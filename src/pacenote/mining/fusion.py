@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pacenote.mining import motion, speed
 from pacenote.mining.chain import Chain, Track
-from pacenote.mining.facts import CONDITION, FACT, FACTS, HIDDEN, Fact
+from pacenote.mining.facts import CONDITION, FACT, HIDDEN, Fact
 from pacenote.mining.votes import LABELER, Votes
 from pacenote.mining.window import MISSING
 
@@ -157,7 +157,7 @@ def fit(drives: Sequence[Votes], *, use_motion: bool = True, views: bool = True)
     order = sorted(FACT.values(), key=lambda fact: fact.slot == "speed")  # the rule of the speed needs the others
     for fact in order:
         if fact.slot == "speed" and use_motion and set(HIDDEN_NAMES) <= set(found):
-            drives = [with_rule(votes, found) for votes in drives]
+            drives = [with_rule(votes, posteriors_but_speed(votes, found)) for votes in drives]
             names = [*names, RULE]
         sources = tuple(name for name in names if any(fact.name in own.said.get(name, {}) for own in drives))
         if sources:
@@ -169,16 +169,21 @@ def fit(drives: Sequence[Votes], *, use_motion: bool = True, views: bool = True)
 
 def posteriors(fusion: Fusion, votes: Votes, without: Sequence[str] = ()) -> dict[str, Floats]:
     """Fact -> (T, values) of a drive; `without` sources of those names."""
-    found = {name: model.posterior(votes, without) for name, model in fusion.items() if name != "speed"}
+    found = posteriors_but_speed(votes, fusion, without)
     if "speed" in fusion:
-        ruled = with_rule(votes, fusion) if any(RULE in name for name in fusion["speed"].sources) else votes
-        found["speed"] = fusion["speed"].posterior(ruled, without)
+        if any(RULE in name for name in fusion["speed"].sources):
+            votes = with_rule(votes, posteriors_but_speed(votes, fusion) if without else found)
+        found["speed"] = fusion["speed"].posterior(votes, without)
     return found
 
 
-def with_rule(votes: Votes, fusion: Fusion) -> Votes:
-    """`votes` and, as a further source, the speed that the rule makes of the other facts."""
-    told = {name: model.posterior(votes) for name, model in fusion.items() if name != "speed"}
+def posteriors_but_speed(votes: Votes, fusion: Fusion, without: Sequence[str] = ()) -> dict[str, Floats]:
+    """Fact -> (T, values) of all facts that the rule of the speed reads."""
+    return {name: model.posterior(votes, without) for name, model in fusion.items() if name != "speed"}
+
+
+def with_rule(votes: Votes, told: Mapping[str, Floats]) -> Votes:
+    """`votes` and, as a further source, the speed that the rule makes of the other facts' posteriors."""
     return replace(votes, said={**votes.said, RULE: {"speed": speed.by_rule(told)}})
 
 
@@ -260,8 +265,3 @@ def trusts(chain: Chain, tracks: Sequence[Track]) -> tuple[float, ...]:
                 shared += max(0.0, float(np.corrcoef(own[both], other[both])[0, 1]))
         found.append(1 / (1 + shared))
     return tuple(found)
-
-
-def raw(votes: Votes, source: str = "labeler") -> dict[str, Ints]:
-    """What the labeler alone says: fact -> (T,) classes."""
-    return {fact.name: votes.labels(fact.name, source) for fact in FACTS}

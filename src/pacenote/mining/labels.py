@@ -16,14 +16,13 @@ from pacenote.mining import motion
 from pacenote.mining.conflicts import conflicts
 from pacenote.mining.facts import CONDITION, FACT, FACTS, PRESENT
 from pacenote.mining.fusion import MOTION, FactModel, Fusion, posteriors
-from pacenote.mining.votes import Votes
+from pacenote.mining.votes import LABELER, Votes
 from pacenote.mining.window import MISSING, majority
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 METHODS = ("full", "window", "raw")  # the chain; the paper's majority window; the labeler as it is
-LABELER = "labeler"
 DETAIL_S = 2.0  # how far around a frame a light's movement and place are looked for
 
 

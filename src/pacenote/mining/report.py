@@ -13,9 +13,9 @@ import numpy.typing as npt
 from pacenote.advisory import CROSSROADS, LIGHT_STATES, OBSTACLES
 from pacenote.mining.facts import FACT, FACTS
 from pacenote.mining.fusion import MOTION, FactModel, split_view
-from pacenote.mining.labels import LABELER, Labels
+from pacenote.mining.labels import Labels
 from pacenote.mining.mine import Mined
-from pacenote.mining.votes import Votes
+from pacenote.mining.votes import LABELER, Votes
 from pacenote.mining.window import MISSING
 from pacenote.work import Page
 

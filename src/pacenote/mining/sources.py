@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pacenote.experts.look import TowerLook
     from pacenote.models import Model
     from pacenote.models.endpoint import Endpoint
+    from pacenote.prompts.prompter import Prompter
 
 QUESTION = "Advise the driver."
 Probabilities = Mapping[str, Sequence[float]]  # fact -> probability of each of its values
@@ -112,12 +113,12 @@ class ModelLabeler:
         return said
 
 
-def own_look(model: Model, prompter: object = None) -> TowerLook | None:
+def own_look(model: Model, prompter: Prompter | None = None) -> TowerLook | None:
     """The look of the model's own tower, for the conditions of a frame; None where it has no heads."""
     from pacenote.errors import InputError
     from pacenote.experts.look import TowerLook
 
-    found = getattr(prompter, "expert", None)
+    found = prompter.expert if prompter else None
     if isinstance(found, TowerLook):
         return found
     try:
