@@ -19,6 +19,7 @@ from pacenote.training.loop import autocast
 from pacenote.training.recipe import parse_recipe
 from pacenote.training.shared import Shared
 from pacenote.training.sights import Views, look
+from pacenote.training.targets import TARGETS, UNKNOWN
 from pacenote.training.tower import DenseTask, QwenEncoder
 from tests.training.conftest import tiny
 
@@ -110,6 +111,34 @@ def test_two_trainings_look_once(
         assert not all(torch.equal(p, q) for p, q in zip(before, encoder.parameters(), strict=True))
     assert looks[0] == looks[1] and looks[0].parent == tmp_path / "cache"
     assert (looks[0] / sights.DONE).read_text() == "24"
+
+
+def test_a_teacher_tells_where_parts_are_worth_a_look(
+    tokenizer: Any, drawn: Any, teacher: str, tmp_path: Path
+) -> None:
+    """A box lies on the cell in which the heads see the class, and only where they do."""
+    for name in ("all", "none"):
+        (tmp_path / name).mkdir()
+    theirs = dense_teacher(QwenEncoder(tiny(tokenizer).model.model.visual), teacher)
+    with torch.no_grad():  # a head that sees cones where it is bright, and nothing else
+        theirs.task.heads.cells.weight.zero_()
+        theirs.task.heads.cells.bias.fill_(-9.0)
+        theirs.task.heads.cells.bias[TARGETS.index("cone")] = 0.0
+    found = sights.aimed(theirs, drawn, tmp_path / "all")
+    assert len(found.aims) == len(drawn) and {*found.aims[0]} == {"cone"} and len(found.aims[0]["cone"]) == 144
+    assert found.aims[0]["cone"][17] == [42.0, 42.0, 84.0, 84.0]
+    with torch.no_grad():
+        theirs.task.heads.cells.bias[TARGETS.index("cone")] = -1.0  # p = .27
+    assert sights.aimed(theirs, drawn, tmp_path / "none").aims == ({},) * len(drawn)
+
+
+def test_parts_say_nothing_of_facts_that_they_may_have_lost(drawn: Any) -> None:
+    """Without evidence only the whole frame shows what an answer about it says."""
+    blank = replace(drawn, has_map=np.zeros(12, bool), records=tuple(replace(r, objects=()) for r in drawn.records))
+    rng = np.random.default_rng(0)
+    whole, part = (dense.item(blank, 0, rng, PLACID, size)["facts"] for size in (SEEN, (224, 168)))
+    assert (whole != UNKNOWN).any() and (part == UNKNOWN).all()
+    assert (dense.item(drawn, 0, rng, PLACID, (224, 168))["facts"] != UNKNOWN).any()
 
 
 def test_copies_without_a_teacher_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,22 @@ def test_small_views_show_something_of_interest(drawn: Any) -> None:
         assert seen.image.shape == (168, 224, 3)
         shown += bool(seen.record.objects)
     assert shown > 24
+
+
+def test_parts_of_unknown_frames_show_what_is_aimed_at(drawn: Any) -> None:
+    """Mirrored or not; a record that knows better goes first."""
+    image, classes = np.zeros_like(drawn.images[0]), np.zeros_like(drawn.maps[0])
+    image[100:112, 560:572] = 255
+    blank = replace(drawn.records[0], objects=())
+    strength, shown = Strength(photometric=0.0, cutout=0.0, zoomed=0.0), 0
+    for k in range(40):
+        rng = np.random.default_rng(k)
+        aims = {"light_red": [[560.0, 100.0, 572.0, 112.0]]}
+        shown += bool(view(image, classes, blank, rng, strength, (224, 168), aims=aims).image.any())
+        chance = view(image, classes, drawn.records[0], np.random.default_rng(k), strength, (224, 168))
+        aimed = view(image, classes, drawn.records[0], np.random.default_rng(k), strength, (224, 168), aims=aims)
+        assert np.array_equal(chance.image, aimed.image)
+    assert shown > 30
 
 
 def test_same_state_same_view(drawn: Any) -> None:

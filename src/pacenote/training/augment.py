@@ -5,6 +5,7 @@ Hue stays nearly where it is, because it carries the light's state; a mirror ima
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,8 @@ def view_of(
 ) -> View:
     """A random view of frame `index`, at times with signs and things of other frames in it."""
     lent = frames.lent if (strength.signs or strength.things) and frames.has_map[index] else Lent()
-    return view(frames.images[index], frames.maps[index], frames.records[index], rng, strength, size, lent)
+    aims = frames.aims[index] if frames.aims else {}
+    return view(frames.images[index], frames.maps[index], frames.records[index], rng, strength, size, lent, aims)
 
 
 def view(
@@ -64,8 +66,10 @@ def view(
     strength: Strength = PLAIN,
     size: tuple[int, int] = SEEN,
     lent: Lent = Lent(),
+    aims: Mapping[str, list[list[float]]] = {},
 ) -> View:
-    """A random view of one stored frame, with some of what is `lent` in it. Same `rng` state, same view."""
+    """A random view of one stored frame, with some of what is `lent` in it. Same `rng` state, same view. `aims` say
+    where a part is worth a look if the record tells of nothing there."""
     import cv2
     import numpy as np
 
@@ -73,6 +77,7 @@ def view(
     flip = rng.random() < strength.flip and not _has_text(record)
     if flip:
         image, classes, record = image[:, ::-1], classes[:, ::-1], mirrored(record, width)
+        aims = {name: [[width - x1, y0, width - x0, y1] for x0, y0, x1, y1 in boxes] for name, boxes in aims.items()}
     # A view smaller than SEEN shows a part of the frame at the same scale.
     share = np.array([min(1.0, size[0] / SEEN[0]), min(1.0, size[1] / SEEN[1])])
     if rng.random() < strength.zoomed and strength.zoom > 0:
@@ -80,7 +85,7 @@ def view(
         aspect = rng.uniform(0.94, 1.06)
         share = share * rng.uniform(low, high) * (aspect, 1 / aspect)
     w, h = (np.minimum(np.round(share * (width, height)), (width, height))).astype(int).tolist()
-    x0, y0 = _place(record, (width, height), (w, h), rng)
+    x0, y0 = _place(_interest(record) or aims, (width, height), (w, h), rng)
     how = (
         (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)[int(rng.integers(3))]
         if strength.photometric
@@ -169,16 +174,23 @@ def photometric(image: np.ndarray, rng: np.random.Generator, strength: float = 1
     return out
 
 
-def _place(record: Record, frame: tuple[int, int], part: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
-    """Top left corner of a part of the frame. A part of half the frame or less mostly shows something of interest."""
-    import numpy as np
-
-    free = (frame[0] - part[0], frame[1] - part[1])
-    corner = (int(rng.integers(0, free[0] + 1)), int(rng.integers(0, free[1] + 1)))
+def _interest(record: Record) -> dict[str, list[list[float]]]:
+    """Boxes of what is worth a look, by kind and role."""
     boxes: dict[str, list[list[float]]] = {}
     for item in record.objects:
         if item.get("box") and item.get("stated") is not False and item.get("kind") not in _LARGE:
             boxes.setdefault(f"{item.get('kind')} {item.get('role')}", []).append(item["box"])
+    return boxes
+
+
+def _place(
+    boxes: Mapping[str, list[list[float]]], frame: tuple[int, int], part: tuple[int, int], rng: np.random.Generator
+) -> tuple[int, int]:
+    """Top left corner of a part of the frame. A part of half the frame or less mostly shows one of `boxes`."""
+    import numpy as np
+
+    free = (frame[0] - part[0], frame[1] - part[1])
+    corner = (int(rng.integers(0, free[0] + 1)), int(rng.integers(0, free[1] + 1)))
     if part[0] * part[1] * 2 > frame[0] * frame[1] or not boxes or rng.random() < 0.2:
         return corner
     # A kind first: of one animal and twenty lights of other lanes the animal is seen as often as they.

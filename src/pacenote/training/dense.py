@@ -17,7 +17,7 @@ from pacenote.training.augment import PLAIN, SEEN, Strength, View, photometric, 
 from pacenote.training.frames import Frames
 from pacenote.training.order import members_of, order_of, step_count
 from pacenote.training.shared import Shared, stamp
-from pacenote.training.sights import Sights, Views, look
+from pacenote.training.sights import Sights, Views, aimed, look
 from pacenote.training.targets import TARGETS, UNKNOWN, cells_of, class_weights, facts_of, patches_of, positive_weights
 
 if TYPE_CHECKING:
@@ -121,12 +121,14 @@ def targeted(seen: View, known: bool, patch: int = 0) -> dict[str, np.ndarray]:
     """`item` of a view at hand; `known`: it has a class map."""
     import numpy as np
 
-    found = {"cells": cells_of(seen.classes, seen.record.objects)}
+    found, facts = {"cells": cells_of(seen.classes, seen.record.objects)}, facts_of(seen)
     if patch:
         found["patches"] = patches_of(seen.classes, patch)
     if not known:
         found = {name: np.full_like(one, UNKNOWN) for name, one in found.items()}
-    return {"images": seen.image, "facts": facts_of(seen), **found}
+        if not seen.record.objects and not seen.hidden and seen.image.shape[1::-1] != SEEN:
+            facts[:] = UNKNOWN  # nothing tells which facts of the whole frame this part still shows
+    return {"images": seen.image, "facts": facts, **found}
 
 
 def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -160,6 +162,7 @@ def pretrain(
     import numpy as np
     import torch
 
+    from pacenote.models import resolve
     from pacenote.training.loop import fit, pick_device
     from pacenote.training.tower import DenseTask
 
@@ -180,6 +183,7 @@ def pretrain(
         for name, kept in plain.items()
     }
     torch.manual_seed(options.seed)
+    shared, place = shared or Shared(out), pick_device(device)
     weight = torch.from_numpy(class_weights())
     teacher = dense_teacher(encoder, options.teacher) if options.teacher else None
     task = DenseTask(
@@ -196,12 +200,14 @@ def pretrain(
     steps = step_count(options, len(frames))
     members = members_of(sizes or [len(frames)], max(1, options.copies))
     order, length = order_of(members, options.shares, options.seed), steps * options.batch
+    if teacher is not None and options.view != SEEN and len(mapped) < len(frames):
+        with shared.place("aims", stamp(Path(resolve(options.teacher)))) as looked:
+            frames = aimed(teacher, frames, looked, options.batch, place)
     stream: Any
     if options.copies:
-        views, place = Views(frames, options.copies, options.augment, options.view), pick_device(device)
-        stream = TaughtStream(
-            views, _sights(teacher, views, options, shared or Shared(out), place), order, length, options.seed, patch
-        )
+        views = Views(frames, options.copies, options.augment, options.view)
+        sights = _sights(teacher, views, options, shared, place)
+        stream = TaughtStream(views, sights, order, length, options.seed, patch)
     else:
         stream = DenseStream(frames, order, length, options.augment, options.seed, options.view, patch)
     visual = [p for p in encoder.parameters() if p.requires_grad]
@@ -218,7 +224,8 @@ def _sights(teacher: Any, views: Views, options: DenseOptions, shared: Shared, d
     from pacenote.models import resolve
 
     key = (stamp(Path(resolve(options.teacher))), views.copies, replace(views.strength, photometric=0.0), views.size)
-    with shared.place("sights", *key) as place:
+    aim = ("aimed",) if views.frames.aims else ()
+    with shared.place("sights", *key, *aim) as place:
         return look(teacher, views, place, options.batch, device)
 
 

@@ -40,13 +40,15 @@ class Record:
 class Frames:
     """N frames: `images` (N, H, W, 3) and class maps `maps` (N, H, W), uint8, and `records`.
 
-    `has_map` (N,) bool tells which frames carry a class map.
+    `has_map` (N,) bool tells which frames carry a class map. `aims`: for each frame what it is worth a look for, by
+    name, as boxes in pixels of the stored frame: parts of frames that nothing is known of are cut there.
     """
 
     images: np.ndarray
     maps: np.ndarray
     has_map: np.ndarray
     records: tuple[Record, ...]
+    aims: tuple[dict[str, list[list[float]]], ...] = ()
 
     def __len__(self) -> int:
         return len(self.records)

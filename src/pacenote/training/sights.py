@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pacenote.training.augment import Strength, View, view_of
-from pacenote.training.frames import Frames
+from pacenote.training.augment import PLAIN, SEEN, Strength, View, view_of
+from pacenote.training.frames import STORED, Frames
 from pacenote.training.shared import allocate
-from pacenote.training.targets import FACTS
+from pacenote.training.targets import CELL, FACTS, TARGETS, class_weights
 from pacenote.work.files import write_text
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DONE = "done.txt"  # how many views are there
 LEVELS = 255  # of a stored probability
+AIM = 0.3  # probability from which what a teacher sees in a cell is worth a look: the doubtful has most to teach
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,28 @@ def look(teacher: DenseTeacher, views: Views, store: Path, batch: int = 32, devi
                     write_text(store / DONE, str(places.stop))
                 advance(len(places))
     return Sights({path.stem: np.load(path, mmap_mode="r") for path in sorted(store.glob("*.npy"))})
+
+
+def aimed(teacher: DenseTeacher, frames: Frames, store: Path, batch: int = 32, device: str = "cpu") -> Frames:
+    """`frames` with what the heads of `teacher` see in each whole one as `aims`: the cells of each class that decides
+    a fact. Without heads nothing is aimed at."""
+    import numpy as np
+
+    seen = look(teacher, Views(frames, 1, PLAIN, SEEN), store, batch, device).held
+    if "cells" not in seen:
+        return frames
+    deciding = np.flatnonzero(class_weights() >= 2)  # see `targets.WEIGHT_OF`
+    columns = SEEN[0] // CELL
+    width, height = (CELL * stored / shown for stored, shown in zip(STORED, SEEN, strict=True))
+    aims = []
+    for cells in seen["cells"]:
+        boxes: dict[str, list[list[float]]] = {}
+        for cell, target in zip(*np.nonzero(cells[:, deciding] >= AIM * LEVELS), strict=True):
+            row, column = divmod(int(cell), columns)
+            box = [column * width, row * height, (column + 1) * width, (row + 1) * height]
+            boxes.setdefault(TARGETS[deciding[target]], []).append(box)
+        aims.append(boxes)
+    return replace(frames, aims=tuple(aims))
 
 
 def _stored(sight: Sight) -> dict[str, np.ndarray]:
