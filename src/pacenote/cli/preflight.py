@@ -9,13 +9,14 @@ from pathlib import Path
 EPILOG = """examples:
   pacenote preflight tune.yaml --data data/streets
   pacenote preflight recipes/qwen-distil.yaml --data data/real data/streets --no-weights --rows 200 --tflops 400
+  pacenote preflight recipes/table4-qwen.yaml --set student=Qwen2.5-VL-7B --set painter=Kolors --no-weights
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a training recipe (YAML)")
-    parser.add_argument("--data", nargs="+", required=True, metavar="DATASET", help="Datasets to train on")
+    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a training recipe, or a run's (YAML)")
+    parser.add_argument("--data", nargs="+", metavar="DATASET", help="Datasets to train on (a run names its own)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an input of the recipe")
     parser.add_argument("--rows", type=int, default=0, metavar="N", help="check about N rows of each stage (all)")
     parser.add_argument("--no-weights", action="store_true", help="read configurations and processors only")
@@ -26,13 +27,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from pacenote.errors import InputError
+    from pacenote.recipes import load
+    from pacenote.recipes.preflight import preflight_run
     from pacenote.training.preflight import as_text, faults, preflight
     from pacenote.training.recipe import read_recipe
     from pacenote.work import write_json
-    from pacenote.work.settings import parse_inputs
+    from pacenote.work.settings import parse_inputs, read_yaml
 
-    recipe = read_recipe(args.recipe, inputs=parse_inputs(args.set))
-    reports = preflight(recipe, args.data, most=args.rows, weights=not args.no_weights)
+    inputs, weights = parse_inputs(args.set), not args.no_weights
+    if isinstance(read_yaml(args.recipe).get("stages"), dict):
+        if args.data:
+            raise InputError(f"{args.recipe}: the recipe of a run names its Datasets; give them by --set, not --data")
+        reports = preflight_run(load(args.recipe, inputs=inputs), most=args.rows, weights=weights)
+    elif args.data:
+        reports = preflight(read_recipe(args.recipe, inputs=inputs), args.data, most=args.rows, weights=weights)
+    else:
+        raise InputError(f"{args.recipe}: is a training recipe; name the Datasets to train on (--data)")
     if args.json:
         write_json(args.json, reports)
     print(as_text(reports, args.tflops))

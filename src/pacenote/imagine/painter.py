@@ -27,8 +27,12 @@ class Painter(Protocol):
     """What the rounds need of a painter. `digest` names its weights; `size` is (width, height) px."""
 
     name: str
-    digest: str
-    size: tuple[int, int]
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def size(self) -> tuple[int, int]: ...
 
     def check(self, prompts: Sequence[str]) -> None:
         """Raise InputError on a prompt that it would not read to its end."""

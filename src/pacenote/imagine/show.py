@@ -22,7 +22,7 @@ EXAMPLES = 6  # pictures of an outcome
 def show(out: Path, figures: Mapping[str, Any], trust: Mapping[str, Any], rounds: Mapping[str, Round]) -> Path:
     """Write `report.html` in `out`."""
     page = Page("Imagined scenes")
-    _summary(page, figures)
+    summary(page, figures)
     _trust(page, trust)
     for name, held in rounds.items():
         if "probe" in name:
@@ -34,7 +34,8 @@ def show(out: Path, figures: Mapping[str, Any], trust: Mapping[str, Any], rounds
     return page.save(out / "report.html")
 
 
-def _summary(page: Page, figures: Mapping[str, Any]) -> None:
+def summary(page: Page, figures: Mapping[str, Any]) -> None:
+    """How the rounds went, from `figures.json`."""
     columns = [
         "round", "judge", "second", "light (second)", "obstacles (second)", "crossroad (second)", "diversity",
         "quality", "painted", "refused", "learnt from",

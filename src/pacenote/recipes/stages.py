@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pacenote.errors import InputError
+from pacenote.recipes.imagining import Counts, Edit, Imagine, Pairs, StarterPainter, Take
 from pacenote.recipes.mining import Mine, Rounds
 from pacenote.recipes.prompting import Optimize, book_of
 from pacenote.recipes.stage import Context, Stage, content, is_there
@@ -374,6 +375,12 @@ KINDS: dict[str, type[Stage]] = {
     "render": Render,
     "mine": Mine,
     "rounds": Rounds,
+    "pairs": Pairs,
+    "starter-painter": StarterPainter,
+    "imagine": Imagine,
+    "edit": Edit,
+    "take": Take,
+    "counts": Counts,
     "teach": Teach,
     "train": Train,
     "quantize": Quantize,

@@ -85,7 +85,7 @@ def preflight(recipe: TrainRecipe, data: Sequence[str], *, most: int = 0, weight
 def check_stage(stage: Stage, model: Model, samples: Any, report: StageReport, most: int = 0) -> None:
     """Fill `report` for one tune stage."""
     from pacenote.training.cache import TeacherCache
-    from pacenote.training.tune import adapt, encode_row, rows_of, tune_groups
+    from pacenote.training.tune import encode_row, rows_of
     from pacenote.work.progress import progress
 
     options: TuneOptions = stage.options
@@ -136,7 +136,14 @@ def check_stage(stage: Stage, model: Model, samples: Any, report: StageReport, m
             "mean": round(mean, 1), "max": max(lengths), "answer": round(sum(answers) / len(answers), 1),
             "image": round(sum(images) / len(images), 1),
         }  # fmt: skip
-    report.steps = step_count(options, len(rows))
+    check_fit(model, options, report, lengths)
+
+
+def check_fit(model: Model, options: TuneOptions, report: StageReport, lengths: Sequence[int] = ()) -> None:
+    """What of `model` a tune stage trains, and what that takes; without `lengths` (tokens of rows) no activations."""
+    from pacenote.training.tune import adapt, tune_groups
+
+    report.steps = step_count(options, report.rows)
     try:
         if options.lora.r:
             wrapper = adapt(model.model, model.family, options.lora)
