@@ -113,9 +113,7 @@ def test_two_trainings_look_once(
     assert (looks[0] / sights.DONE).read_text() == "24"
 
 
-def test_a_teacher_tells_where_parts_are_worth_a_look(
-    tokenizer: Any, drawn: Any, teacher: str, tmp_path: Path
-) -> None:
+def test_a_teacher_tells_where_parts_are_worth_a_look(tokenizer: Any, drawn: Any, teacher: str, tmp_path: Path) -> None:
     """A box lies on the cell in which the heads see the class, and only where they do."""
     for name in ("all", "none"):
         (tmp_path / name).mkdir()

@@ -59,9 +59,7 @@ class Asked:
         missing: dict[str, tuple[Prompt, str]] = {}
         for k, sample in enumerate(samples):
             for book in books:
-                prompt = self.prompter.compose(
-                    book, shown[k], looks[k], images[k], sample.question, Context.of(sample)
-                )
+                prompt = self.prompter.compose(book, shown[k], looks[k], images[k], sample.question, Context.of(sample))
                 key = self._key(sample, prompt)
                 self._keys[book.digest, frames[k]] = key
                 if key not in self.file.found:

@@ -183,9 +183,7 @@ def picture_size(width: int, height: int) -> tuple[int, int]:
     return round(width * scale / 2) * 2, round(height * scale / 2) * 2
 
 
-def compose(
-    image: Image.Image, strip: Image.Image, shown: Advisory, blob: Blob | None, time_s: float
-) -> Image.Image:
+def compose(image: Image.Image, strip: Image.Image, shown: Advisory, blob: Blob | None, time_s: float) -> Image.Image:
     """One frame of the overlay: the road, the enlarged light in its corner, the panel below."""
     from PIL import Image, ImageDraw
 
@@ -203,9 +201,7 @@ def compose(
     return canvas
 
 
-def _inset(
-    canvas: Image.Image, draw: Any, image: Image.Image, blob: Blob, state: str, left: int, scale: float
-) -> None:
+def _inset(canvas: Image.Image, draw: Any, image: Image.Image, blob: Blob, state: str, left: int, scale: float) -> None:
     colour = STATE_COLOURS[state]
     x0, y0, x1, y1 = blob.box
     pad = max(5.0, (x1 - x0) * scale * 0.5)
