@@ -7,6 +7,7 @@ what was left.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,22 +27,28 @@ if TYPE_CHECKING:
 def preflight_run(recipe: Recipe, *, most: int = 0, weights: bool = True) -> list[StageReport]:
     """Check the `train` and `imagine` stages of `recipe`, at most `most` rows of each Dataset (0 = all). A model or
     recipe that cannot be opened is a fault of its stage."""
-    reports = []
+    checked: dict[str, list[StageReport]] = {}
     for name in recipe.stages:
         if not recipe.wanted(name):
             continue
         stage = recipe.stage(name, {other: f"${{{other}.out}}" for other in recipe.stages})
+        key = repr(replace(stage, seed=None)) if isinstance(stage, Train) else name  # other seeds are checked once
+        if key in checked:
+            for report in checked[key]:
+                names, colon, part = report.name.partition(":")
+                report.name = f"{names}, {name}{colon}{part}"
+            continue
         report = StageReport(name, recipe.stages[name]["kind"])
         try:
             if isinstance(stage, Imagine):
                 _check_imagine(stage, report)
-                reports.append(report)
+                checked[key] = [report]
             elif isinstance(stage, Train):
-                reports += _check_train(stage, report, most, weights)
+                checked[key] = _check_train(stage, report, most, weights)
         except InputError as error:
             report.fault(str(error))
-            reports.append(report)
-    return reports
+            checked[key] = [report]
+    return [report for found in checked.values() for report in found]
 
 
 def _check_train(stage: Train, report: StageReport, most: int, weights: bool) -> list[StageReport]:
