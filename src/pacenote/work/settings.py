@@ -120,7 +120,7 @@ def convert(hint: Any, value: Any, place: str) -> Any:
 
 
 def parse_inputs(pairs: Sequence[str]) -> dict[str, Any]:
-    """`NAME=VALUE` words as a mapping; numbers, true, false and null as YAML reads them, all else is text."""
+    """`NAME=VALUE` words as a mapping; numbers, lists ([1, 1]), true, false and null as YAML reads them, all else is text."""
     import yaml
 
     given: dict[str, Any] = {}
@@ -132,7 +132,7 @@ def parse_inputs(pairs: Sequence[str]) -> dict[str, Any]:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
             value = text
-        given[name] = value if value is None or isinstance(value, bool | int | float) else text
+        given[name] = value if value is None or isinstance(value, bool | int | float | list) else text
     return given
 
 
