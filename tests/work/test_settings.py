@@ -19,7 +19,7 @@ from pacenote.work.settings import parse_inputs
         ("a/b", "a/b"),
         ("x: y", "x: y"),
         ("[", "["),
-    ],  # fmt: skip
+    ],
 )
 def test_values_are_read_as_yaml_and_all_else_is_text(text: str, value: object) -> None:
     assert parse_inputs([f"name={text}"]) == {"name": value}

@@ -120,7 +120,7 @@ def convert(hint: Any, value: Any, place: str) -> Any:
 
 
 def parse_inputs(pairs: Sequence[str]) -> dict[str, Any]:
-    """`NAME=VALUE` words as a mapping; numbers, lists ([1, 1]), true, false and null as YAML reads them, all else is text."""
+    """`NAME=VALUE` words as a mapping; numbers, lists, true, false and null as YAML reads them, the rest is text."""
     import yaml
 
     given: dict[str, Any] = {}
