@@ -22,10 +22,4 @@ def sd_painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A starter painter of a tiny size that has learnt nothing; its tokenizer knows our words."""
-    from pacenote.imagine.painter import Strokes, save_painter
-    from pacenote.imagine.starter import build
-
-    out = tmp_path_factory.mktemp("untrained") / "painter"
-    save_painter(build(tiny.STARTER), Strokes(tiny.STARTER.size, 2, 2.0), out)
-    return out
+    return tiny.untrained(tmp_path_factory.mktemp("untrained") / "painter")

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from pacenote.cli import main
-from pacenote.data import Card, Dataset, DatasetWriter
+from pacenote.data import Dataset
 from pacenote.models import resolve
+from tests.imagine import tiny
 
 ROUNDS = [
     "--rounds", "1", "--specs", "2", "--images", "2", "--probe", "4", "--steps", "2", "--rank", "2", "--batch", "1",
@@ -21,12 +22,7 @@ ROUNDS = [
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few shipped frames as training data of a tiny painter."""
-    out = tmp_path_factory.mktemp("imagine") / "data"
-    with DatasetWriter(out, Card("few")) as writer:
-        for sample in Dataset.open("streets-test", "test").select(range(0, 24, 2)):
-            writer.add(sample)
-    return out
+    return tiny.few_frames(tmp_path_factory.mktemp("imagine") / "data")
 
 
 @pytest.fixture

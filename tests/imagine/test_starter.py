@@ -17,16 +17,12 @@ from pacenote.imagine.painter import open_painter
 from pacenote.imagine.pairs import read_pairs
 from pacenote.imagine.starter import TOKENS, build, grammar, train_starter
 from pacenote.work import read_json
-from tests.imagine.tiny import STARTER
+from tests.imagine.tiny import STARTER, few_frames
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    out = tmp_path_factory.mktemp("starter") / "data"
-    with DatasetWriter(out, Card("few")) as writer:
-        for sample in Dataset.open("streets-test", "test").select(range(0, 32, 2)):
-            writer.add(sample)
-    return str(out)
+    return str(few_frames(tmp_path_factory.mktemp("starter") / "data", 16))
 
 
 def test_every_prompt_fits_its_text_encoder() -> None:

@@ -113,6 +113,25 @@ def kolors(folder: Path) -> Any:
     return KolorsPipeline(**parts(), unet=sized(8, 8), text_encoder=encoder, tokenizer=tokenizer)
 
 
+def untrained(folder: Path) -> Path:
+    """A starter painter that has learnt nothing, saved in `folder`; its tokenizer knows our words."""
+    from pacenote.imagine.painter import Strokes, save_painter
+    from pacenote.imagine.starter import build
+
+    save_painter(build(STARTER), Strokes(STARTER.size, 2, 2.0), folder)
+    return folder
+
+
+def few_frames(folder: Path, count: int = 12) -> Path:
+    """Every other of the first shipped frames, as training data in `folder`."""
+    from pacenote.data import Card, Dataset, DatasetWriter
+
+    with DatasetWriter(folder, Card("few")) as writer:
+        for sample in Dataset.open("streets-test", "test").select(range(0, 2 * count, 2)):
+            writer.add(sample)
+    return folder
+
+
 def save(kind: str, folder: Path) -> Path:
     """A pipeline of `kind` (sd, sdxl, kolors) with seeded weights, saved in `folder`."""
     from pacenote.imagine.painter import Strokes, save_painter

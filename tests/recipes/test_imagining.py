@@ -7,26 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from pacenote.data import Card, Dataset, DatasetWriter
+from pacenote.data import Dataset
 from pacenote.errors import InputError
-from pacenote.imagine.painter import Strokes, save_painter
-from pacenote.imagine.starter import build
 from pacenote.recipes import load, run_recipe
 from pacenote.recipes.imagining import Counts, Imagine, StarterPainter, Take, in_turn
 from pacenote.recipes.stage import Context
 from pacenote.work import Page, read_json
 from tests.imagine import streets, tiny
 
-REPOSITORY = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("imagining") / "data"
-    with DatasetWriter(out, Card("few")) as writer:
-        for sample in Dataset.open("streets-test", "test").select(range(0, 24, 2)):
-            writer.add(sample)
-    return out
+    return tiny.few_frames(tmp_path_factory.mktemp("imagining") / "data")
 
 
 def test_scenes_give_in_turn_and_fewer_are_a_part_of_more() -> None:
@@ -105,7 +97,7 @@ stages:
 
 @pytest.mark.slow
 def test_a_recipe_paints_and_only_what_changed_runs_again(data: Path, tmp_path: Path) -> None:
-    save_painter(build(tiny.STARTER), Strokes(tiny.STARTER.size, 2, 2.0), tmp_path / "painter")
+    tiny.untrained(tmp_path / "painter")
     file = tmp_path / "r.yaml"
     file.write_text(RUN.replace("DATA", str(data)).replace("PAINTER", str(tmp_path / "painter")))
     page = run_recipe(load(file), tmp_path / "run")

@@ -30,13 +30,14 @@ def run(args: argparse.Namespace) -> int:
     from pacenote.errors import InputError
     from pacenote.recipes import load
     from pacenote.recipes.preflight import preflight_run
+    from pacenote.recipes.recipe import is_run
     from pacenote.training.preflight import as_text, faults, preflight
     from pacenote.training.recipe import read_recipe
     from pacenote.work import write_json
-    from pacenote.work.settings import parse_inputs, read_yaml
+    from pacenote.work.settings import parse_inputs
 
     inputs, weights = parse_inputs(args.set), not args.no_weights
-    if isinstance(read_yaml(args.recipe).get("stages"), dict):
+    if is_run(args.recipe):
         if args.data:
             raise InputError(f"{args.recipe}: the recipe of a run names its Datasets; give them by --set, not --data")
         reports = preflight_run(load(args.recipe, inputs=inputs), most=args.rows, weights=weights)

@@ -50,9 +50,8 @@ ENCODINGS = {
 }
 
 
-def encoding_of(pipeline: Any, name: str) -> Encoding:
-    """The encoding of a loaded pipeline. Raises InputError for a kind that is not known here."""
-    kind = type(pipeline).__name__
+def encoding_of(kind: str, name: str) -> Encoding:
+    """The encoding of a pipeline of the class `kind`. Raises InputError for one that is not known here."""
     if kind not in ENCODINGS:
         raise InputError(f"{name}: a {kind} is not supported; give one of {', '.join(ENCODINGS)}")
     return ENCODINGS[kind]

@@ -65,7 +65,7 @@ class DiffusersPainter:
 
     def __init__(self, pipeline: Any, name: str, key: str, strokes: Strokes, device: str) -> None:
         self.pipeline, self.name, self.base, self.strokes, self.device = pipeline, name, key, strokes, device
-        self.encoding = encoding_of(pipeline, name)
+        self.encoding = encoding_of(type(pipeline).__name__, name)
         self.lora: Path | None = None
         pipeline.set_progress_bar_config(disable=True)
 
@@ -191,7 +191,7 @@ def open_painter(
         raise InputError(f"{name}: cannot be loaded as a painter ({reason}); give a diffusers pipeline") from None
     held = read_json(root / SETTINGS) if (root / SETTINGS).is_file() else {}
     strokes = Strokes(
-        size=size or tuple(held.get("size") or encoding_of(pipeline, name).size),
+        size=size or tuple(held.get("size") or encoding_of(type(pipeline).__name__, name).size),
         steps=steps or held.get("steps") or Strokes.steps,
         guidance=held.get("guidance", Strokes.guidance) if guidance is None else guidance,
     )

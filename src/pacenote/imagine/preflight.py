@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pacenote.advisory import CROSSROADS, OBSTACLES, Advisory, Light
 from pacenote.errors import InputError
-from pacenote.imagine.encode import ENCODINGS, check_lengths
+from pacenote.imagine.encode import check_lengths, encoding_of
 from pacenote.imagine.lora import PaintLora, adapt
 from pacenote.imagine.spec import Spec
 from pacenote.training.preflight import GIB, StageReport
@@ -27,10 +27,7 @@ def check_painter(name: str, options: PaintLora, report: StageReport, size: tupl
     height), memory of weights and adapter. Raises InputError where there is no such painter."""
     root = _configs(name)
     index = read_json(root / "model_index.json")
-    kind = str(index.get("_class_name"))
-    if kind not in ENCODINGS:
-        raise InputError(f"{name}: a {kind} is not supported; give one of {', '.join(ENCODINGS)}")
-    encoding = ENCODINGS[kind]
+    encoding = encoding_of(str(index.get("_class_name")), name)
     found = {part: _empty(index[part], root / part) for part in PARTS if (root / part / "config.json").is_file()}
     if "unet" not in found or "vae" not in found:
         raise InputError(f"{name}: has no configuration of a {'vae' if 'unet' in found else 'unet'}; fetch it whole")

@@ -230,7 +230,7 @@ def _train_unet(
     from pacenote.training.loop import fit
     from pacenote.training.order import order_of
 
-    encoding = encoding_of(pipeline, "starter")
+    encoding = encoding_of(type(pipeline).__name__, "starter")
     held = encode_pairs(pipeline, encoding, pairs, options.size, "starter", digest(options), out / "encoded")
     held = dataclasses.replace(held, texts=_ids(pipeline.tokenizer, captions_of(pairs)))
     schedule = DDPMScheduler.from_config(pipeline.scheduler.config)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "dev", "test"]
 GRID = 8  # pictures of each probe on the page of a run
+COUNTED = ("light", "obstacles", "crossroad", "speed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,9 @@ class Pairs(Stage):
         make_pairs(self.data, out, judge=judge, split=self.split)
 
     def show(self, page: Page, out: Path) -> None:
-        _show(page, out, "train")
+        from pacenote.recipes.show import show_dataset
+
+        show_dataset(page, out, "train")
         page.paragraph(f"Pictures of each reason: {out.name}/report.html.")
 
 
@@ -156,7 +159,9 @@ class Edit(Stage):
         edit_dataset(self.data, out, self.edits, split=self.split, seed=context.seed, limit=self.limit)
 
     def show(self, page: Page, out: Path) -> None:
-        _show(page, out, None)
+        from pacenote.recipes.show import show_dataset
+
+        show_dataset(page, out, "train")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +199,9 @@ class Take(Stage):
                 writer.add(sample, self.split)
 
     def show(self, page: Page, out: Path) -> None:
-        _show(page, out, self.split)
+        from pacenote.recipes.show import show_dataset
+
+        show_dataset(page, out, self.split)
 
 
 def in_turn(scenes: list[Any], seed: int) -> list[int]:
@@ -232,7 +239,7 @@ class Counts(Stage):
         found: dict[str, Any] = {}
         for title, names in self.rows.items():
             splits: Counter[str] = Counter()
-            slots: dict[str, Counter[str]] = {slot: Counter() for slot in ("light", "obstacles", "crossroad", "speed")}
+            slots: dict[str, Counter[str]] = {slot: Counter() for slot in COUNTED}
             for card in (Dataset.open(name).card for name in names):
                 for split in card["splits"]:
                     held = card["counts"][split]
@@ -253,17 +260,6 @@ class Counts(Stage):
             own = [held["splits"].get(split, 0) for split in ("train", "dev", "test")]
             rows.append([title, *own, printed.get("train"), printed.get("test")])
         page.table(["", "train", "dev", "test", "paper: train", "paper: test"], rows)
-        for slot in ("light", "obstacles", "crossroad", "speed"):
+        for slot in COUNTED:
             values = list(dict.fromkeys(value for held in found.values() for value in held[slot]))
             page.table([slot, *found], [[v, *(held[slot].get(v, 0) for held in found.values())] for v in values])
-
-
-def _show(page: Page, out: Path, split: str | None) -> None:
-    """Kept and refused, and pictures."""
-    from pacenote.data import Dataset
-    from pacenote.recipes.show import show_dataset
-
-    held = Dataset.open(out)
-    if held.card["rejected"]:
-        page.table(["refused", "frames"], [[reason, number] for reason, number in held.card["rejected"].items()])
-    show_dataset(page, out, split or held.splits[0])

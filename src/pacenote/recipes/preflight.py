@@ -18,7 +18,7 @@ from pacenote.recipes.stage import is_there
 from pacenote.recipes.stages import Train
 from pacenote.training.preflight import StageReport, check_fit, preflight
 from pacenote.training.tune import TuneOptions
-from pacenote.work.settings import REFERENCE
+from pacenote.work.settings import references
 
 if TYPE_CHECKING:
     from pacenote.training.recipe import TrainRecipe
@@ -91,4 +91,4 @@ def _check_imagine(stage: Imagine, report: StageReport) -> None:
 
 def _later(names: Sequence[str]) -> str:
     """The earlier stages of the run that make one of `names`, "" where none does."""
-    return ", ".join(dict.fromkeys(word.removesuffix(".out") for name in names for word in REFERENCE.findall(name)))
+    return ", ".join(sorted(word.removesuffix(".out") for word in references(names)))

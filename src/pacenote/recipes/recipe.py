@@ -68,12 +68,13 @@ def find(name: str | Path) -> Path:
     shipped = LIBRARY / f"{path.name.removesuffix('.yaml')}.yaml"
     if shipped.is_file():
         return shipped
-    names = sorted(p.stem for p in LIBRARY.glob("*.yaml") if _is_recipe(p))
+    names = sorted(p.stem for p in LIBRARY.glob("*.yaml") if is_run(p))
     raise InputError(f"{name}: no such recipe; give a YAML file or one of: {', '.join(names) or 'none'}")
 
 
-def _is_recipe(path: Path) -> bool:
-    return isinstance(read_yaml(path).get("stages"), dict)  # a training recipe has a list of stages
+def is_run(path: Path) -> bool:
+    """Whether a YAML file is the recipe of a run: a training recipe has a list of stages."""
+    return isinstance(read_yaml(path).get("stages"), dict)
 
 
 def load(path: str | Path, inputs: Mapping[str, Any] | None = None, seed: int | None = None) -> Recipe:

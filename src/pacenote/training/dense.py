@@ -162,7 +162,6 @@ def pretrain(
     import numpy as np
     import torch
 
-    from pacenote.models import resolve
     from pacenote.training.loop import fit, pick_device
     from pacenote.training.tower import DenseTask
 
@@ -201,7 +200,7 @@ def pretrain(
     members = members_of(sizes or [len(frames)], max(1, options.copies))
     order, length = order_of(members, options.shares, options.seed), steps * options.batch
     if teacher is not None and options.view != SEEN and len(mapped) < len(frames):
-        with shared.place("aims", stamp(Path(resolve(options.teacher)))) as looked:
+        with shared.place("aims", _stamp(options.teacher)) as looked:
             frames = aimed(teacher, frames, looked, options.batch, place)
     stream: Any
     if options.copies:
@@ -221,12 +220,16 @@ def pretrain(
 
 
 def _sights(teacher: Any, views: Views, options: DenseOptions, shared: Shared, device: str) -> Sights:
-    from pacenote.models import resolve
-
-    key = (stamp(Path(resolve(options.teacher))), views.copies, replace(views.strength, photometric=0.0), views.size)
+    key = (_stamp(options.teacher), views.copies, replace(views.strength, photometric=0.0), views.size)
     aim = ("aimed",) if views.frames.aims else ()
     with shared.place("sights", *key, *aim) as place:
         return look(teacher, views, place, options.batch, device)
+
+
+def _stamp(teacher: str) -> Any:
+    from pacenote.models import resolve
+
+    return stamp(Path(resolve(teacher)))
 
 
 def dense_teacher(encoder: Any, teacher: str) -> Any:

@@ -93,14 +93,14 @@ def aimed(teacher: DenseTeacher, frames: Frames, store: Path, batch: int = 32, d
     a fact. Without heads nothing is aimed at."""
     import numpy as np
 
-    seen = look(teacher, Views(frames, 1, PLAIN, SEEN), store, batch, device).held
-    if "cells" not in seen:
+    if teacher.task is None:
         return frames
+    seen = look(teacher, Views(frames, 1, PLAIN, SEEN), store, batch, device)
     deciding = np.flatnonzero(class_weights() >= 2)  # see `targets.WEIGHT_OF`
     columns = SEEN[0] // CELL
     width, height = (CELL * stored / shown for stored, shown in zip(STORED, SEEN, strict=True))
     aims = []
-    for cells in seen["cells"]:
+    for cells in seen.held["cells"]:
         boxes: dict[str, list[list[float]]] = {}
         for cell, target in zip(*np.nonzero(cells[:, deciding] >= AIM * LEVELS), strict=True):
             row, column = divmod(int(cell), columns)
