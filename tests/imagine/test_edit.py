@@ -93,6 +93,14 @@ def test_night_is_dark_and_lights_shine_on(frames: list[Sample]) -> None:
     assert lens[0] > 120 and lens[0] > 1.5 * lens[1]
 
 
+def test_a_changed_test_frame_stays_a_test_frame(frames: list[Sample], tmp_path: Path) -> None:
+    with DatasetWriter(tmp_path / "data", Card("some")) as writer:
+        for one in frames:
+            writer.add(one, "test")
+    after = edit_dataset(tmp_path / "data", tmp_path / "out", ["fog", "view"], split="test", limit=6)
+    assert len(after) and set(after.card["splits"]) == {"test"}
+
+
 @pytest.mark.parametrize("kind", ["cone", "barrier"])
 def test_what_is_put_up_is_true_and_seen(frames: list[Sample], tmp_path: Path, kind: str) -> None:
     with DatasetWriter(tmp_path / "data", Card("some")) as writer:

@@ -53,7 +53,8 @@ def edit_dataset(
     limit: int | None = None,
 ) -> Dataset:
     """Change each labelled frame of `data` in one of `edits`, by turns, into a Dataset in `out` (source "imagined",
-    in its frame's scene); resumes. What cannot be changed so is among the rejected, with the reason.
+    in its frame's scene and split, so that no test frame is trained on under another look); resumes. What cannot be
+    changed so is among the rejected, with the reason.
 
     `edits`: rain, fog, snow, dusk, night, view, or an obstacle to put up (cone, barrier, ...). Obstacles are cut from
     frames of `data` that carry class maps. Raises InputError on an unknown edit and where nothing could be changed.
@@ -73,10 +74,10 @@ def edit_dataset(
             if writer.has(id):
                 continue
             try:
-                writer.add(edited(sample, name, lent, seed))
+                writer.add(edited(sample, name, lent, seed), split)
             except Impossible as reason:
                 writer.reject(id, f"{name}: {reason}", sample.source)
-    return Dataset.open(out)
+    return Dataset.open(out, split)
 
 
 def edited(sample: Sample, name: str, lent: Lent, seed: int) -> Sample:

@@ -76,7 +76,7 @@ def make_pairs(
             if reason:
                 writer.reject(sample.id, reason, sample.source)
             else:
-                writer.add(replace(sample, task=TASK, question=QUESTION, answer=text), "train")
+                writer.add(replace(sample, task=TASK, question=QUESTION, answer=text), split)
     rows = [[reason, number] for reason, number in counts.most_common()]
     page.table(["pairs", "number"], rows)
     for reason, pictures in sorted(gallery.items(), key=lambda item: item[0] != "kept"):

@@ -145,7 +145,8 @@ class Imagine(Stage):
 
 @dataclass(frozen=True, kw_only=True)
 class Edit(Stage):
-    """Change labelled photos with their truth, as `pacenote imagine --do edit`; the Dataset is `${NAME.out}`."""
+    """Change labelled photos with their truth, as `pacenote imagine --do edit`; the Dataset is `${NAME.out}`, in
+    the split they came from."""
 
     READS = ("data",)
     data: str
@@ -161,7 +162,7 @@ class Edit(Stage):
     def show(self, page: Page, out: Path) -> None:
         from pacenote.recipes.show import show_dataset
 
-        show_dataset(page, out, "train")
+        show_dataset(page, out, self.split)
 
 
 @dataclass(frozen=True, kw_only=True)
