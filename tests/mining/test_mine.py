@@ -266,3 +266,26 @@ def test_ray_and_processes_write_what_one_process_writes(tmp_path: Path) -> None
     for name, more in (("one", ()), ("two", ("--workers", "2")), ("ray", ("--ray", "local"))):
         subprocess.run(command(source, tmp_path / name, *more), check=True, capture_output=True)
     assert rows(tmp_path / "one") == rows(tmp_path / "two") == rows(tmp_path / "ray")
+
+
+@pytest.mark.slow
+def test_a_ray_worker_killed_midway_loses_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="the ray extra is not installed")
+    import psutil
+
+    source, out = drives(tmp_path, count=2, frames=24), tmp_path / "ray"
+    subprocess.run(command(source, tmp_path / "one"), check=True, capture_output=True)
+    process = subprocess.Popen(
+        command(source, out, "--ray", "local"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    own = psutil.Process(process.pid)
+    victim = None
+    while victim is None and process.poll() is None:
+        found = [one for one in own.children(recursive=True) if one.name().startswith("ray::run_one")]
+        victim = next((one for one in found if time.time() - one.create_time() > 3), None)
+        time.sleep(0.05)
+    assert victim is not None, "it ended before a worker could be killed"
+    victim.kill()
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert rows(out) == rows(tmp_path / "one")

@@ -116,6 +116,16 @@ def test_ray_gives_the_same_results(tmp_path: Path) -> None:
     assert [r.path.read_text() for r in results] == ["0", "1", "4", "9"]
 
 
+def test_a_killed_ray_worker_loses_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="the ray extra is not installed")
+    out = tmp_path / "out"
+    work = [Shard(f"{i}.txt", {"dies": i == 1, "flag": str(tmp_path / "flag")}) for i in range(4)]
+    assert {r.path.read_text() for r in run_shards(die_once, work, out, ray="local")} == {"whole"}
+    assert (tmp_path / "flag").exists() and not (out / ".partial").exists()
+    with pytest.raises(PacenoteError, match=f"died {RETRIES + 1} times"):
+        run_shards(always_die, shards(1), tmp_path / "never", ray="local")
+
+
 def test_a_ray_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the ray extra is not installed")
     for address, line in (("127.0.0.1:1", "no cluster answers"), ("nonsense", "host:port")):
