@@ -73,13 +73,15 @@ def weights_digest(name: str) -> str:
 
 def check_judges(judge: str, second: str, trained: Iterable[str] = ()) -> None:
     """Raise InputError where the judges are one and the same, or one is a model that the pictures will train."""
-    held = {name: weights_digest(name) for name in (judge, second)}
-    if weights_digest(judge) == weights_digest(second):
+    held = {weights_digest(judge): judge}
+    other = weights_digest(second)
+    if other in held:
         raise InputError(f"--second {second}: has the same weights as --judge {judge}; give an independent model")
+    held[other] = second
     for name in trained:
-        taken = [other for other, found in held.items() if found == weights_digest(name)]
+        taken = held.get(weights_digest(name))
         if taken:
-            raise InputError(f"{taken[0]}: is the model under training, so it would judge itself; give another judge")
+            raise InputError(f"{taken}: is the model under training, so it would judge itself; give another judge")
 
 
 def agree(advisory: Advisory, spec: Spec) -> dict[str, bool | None]:
