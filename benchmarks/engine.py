@@ -108,6 +108,7 @@ def compare(model: Model, frames: list[tuple[Any, str]], device: str) -> dict[st
         figures |= {
             f"{mode}_decode_ms": own_decode, f"decode_{mode}_speedup": decode / own_decode,
             f"{mode}_speedup": middle["generate"] / middle[mode], f"{mode}_passes": engine.meter.passes / len(frames),
+            f"{mode}_rows": engine.meter.drafted / len(frames),
         }  # fmt: skip
     # Amdahl's law: a call whose decode phase alone is so much faster. The share is above 1 where other phases gain too.
     limit = 1 / (1 - share + share / figures["decode_exact_speedup"])

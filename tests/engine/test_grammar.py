@@ -120,6 +120,25 @@ def test_what_was_often_answered_is_tried_first() -> None:
     assert sum(shares) == pytest.approx(1.0)
 
 
+@given(cost=st.floats(0.01, 2), width=st.integers(1, 40))
+def test_where_rows_cost_only_likely_ways_are_tried(cost: float, width: int) -> None:
+    own = grammar(tokenizer("qwen2_5_vl"), ("light",))
+    strand = some([1], own)
+    strand.forced()
+    answered = some([1], own)
+    for token in ids("qwen2_5_vl", "Traffic light: red, stop and wait."):
+        answered.step(token)
+    for _ in range(30):
+        strand.prior.learn(answered.nodes)
+    free, dear = draft(strand, width), draft(strand, width, cost)
+    likely = {0: 1.0}
+    for index in range(1, len(free.tokens)):
+        before = free.parent[index]
+        likely[index] = likely[before] * math.exp(-strand.prior.cost(free.node[before], free.node[index]))
+    kept = [i for i in likely if i == 0 or likely[i] >= (1 - likely[i]) * cost - 1e-9]
+    assert [free.node[i] for i in kept] == list(dear.node)
+
+
 def test_wanted_nodes_come_even_without_room() -> None:
     own = grammar(tokenizer("qwen2_5_vl"))
     wanted = frozenset(n for n in own.undecided if own.slot[n] == "speed")

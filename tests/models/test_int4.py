@@ -89,3 +89,16 @@ def test_an_unknown_quantization_is_named() -> None:
     with pytest.raises(InputError, match="unknown quantization 'squeeze'"):
         int4.takes(SimpleNamespace(quantization_config={"quant_method": "squeeze"}), "here")
     assert not int4.takes(SimpleNamespace(), "here")
+
+
+def test_rows_cost_where_packed_layers_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    def model(width: int, *, packed: bool = True) -> Any:
+        values, scale, zero, _ = layer(16, width, 64, 0)
+        own = int4.int4_linear(values, scale, zero) if packed else torch.nn.Linear(width, 16)
+        text = SimpleNamespace(get_text_config=lambda: SimpleNamespace(num_hidden_layers=1))
+        return SimpleNamespace(modules=lambda: iter([own]), config=text, device=torch.device("cpu"))
+
+    monkeypatch.setattr(int4, "BESIDE", 16 * 256)
+    assert int4.row_cost(model(256)) == pytest.approx(int4.ROW_COST / 2)
+    assert int4.row_cost(model(512)) > int4.row_cost(model(256))
+    assert int4.row_cost(model(256, packed=False)) == 0

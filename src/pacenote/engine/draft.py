@@ -104,14 +104,18 @@ class Draft:
         return None
 
 
-def draft(strand: Strand, width: int) -> Draft:
+def draft(strand: Strand, width: int, row_cost: float = 0.0) -> Draft:
     """Pending tokens, then up to `width` tokens of the likeliest ways on, and those that the strand wants in any case
-    and that can be reached through such alone."""
+    and that can be reached through such alone.
+
+    `row_cost`: what a further token costs, in passes of one token. A token that is taken with probability p saves about
+    p passes, and was fed in vain with 1 - p: none is tried whose (1 - p) `row_cost` is above its p.
+    """
     grammar, prior, always = strand.grammar, strand.prior, strand.always
     count = len(strand.pending)
     tokens, parents = list(strand.pending), list(range(-1, count - 1))
     depths, nodes = list(range(count)), [-1] * (count - 1) + [strand.node]
-    order = 0
+    order, dearest = 0, math.log1p(1 / row_cost) if row_cost else math.inf
     heap: list[tuple[int, float, int, int, int, int]] = []
 
     def offer(index: int, node: int, cost: float) -> None:
@@ -127,7 +131,7 @@ def draft(strand: Strand, width: int) -> Draft:
     free = width
     while heap:
         wanted, cost, _, token, node, index = heapq.heappop(heap)
-        if wanted and free == 0:
+        if wanted and (free == 0 or cost > dearest):
             break
         free -= wanted
         tokens.append(token)

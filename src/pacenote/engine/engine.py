@@ -27,6 +27,7 @@ from pacenote.engine.temperatures import confidence as confident
 from pacenote.engine.temperatures import temperatures as temperatures_beside
 from pacenote.engine.write import Writer
 from pacenote.errors import InputError
+from pacenote.models.int4 import row_cost
 from pacenote.models.readout import SPEED
 from pacenote.prompts.slots import slot_question
 
@@ -84,6 +85,7 @@ class Engine:
             model.model.get_output_embeddings(),
             sorted({token for prior in self.priors for token in prior.grammar.tokens}),
             width=width,
+            row_cost=row_cost(model.model),
             axes=3 if hasattr(model.model.model, "get_rope_index") else 1,
             meter=self.meter,
         )

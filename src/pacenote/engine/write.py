@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 class Writer:
     """Advances strands pass by pass. `embed`: token ids to embeddings; `head`: the output layer, of which only the rows
-    of `tokens` are computed; `width`: tokens of the tree of a draft; `axes`: of a position (3 or 1)."""
+    of `tokens` are computed; `width`: tokens of the tree of a draft; `row_cost`: what each costs, in passes of one
+    token; `axes`: of a position (3 or 1)."""
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class Writer:
         tokens: Sequence[int],
         *,
         width: int,
+        row_cost: float,
         axes: int,
         meter: Meter,
     ) -> None:
@@ -34,7 +36,7 @@ class Writer:
 
         self.decoder = decoder
         self.embed = embed
-        self.width, self.axes = width, axes
+        self.width, self.row_cost, self.axes = width, row_cost, axes
         rows = torch.tensor(list(tokens), device=head.weight.device)
         self.weight = head.weight.detach()[rows].float()
         self.bias = None if getattr(head, "bias", None) is None else head.bias.detach()[rows].float()
@@ -51,7 +53,7 @@ class Writer:
             waiting = [strand for strand in strands if not strand.done]
             if not waiting:
                 return
-            drafts = {id(strand): draft(strand, self.width) for strand in waiting}
+            drafts = {id(strand): draft(strand, self.width, self.row_cost) for strand in waiting}
             lined = [[s for s in waiting if s.row == row] for row in range(len(base))]
             logits, starts = self._pass(lined, drafts, own, base, cache)
             places = cache.length - base.shape[1]

@@ -25,6 +25,8 @@ FEW = (
     80  # rows of bf16 input up to which the CPU kernel beats spelling the weight out (896 x 4864 and back, one thread)
 )
 FEW_ROUNDED = 8  # the same for other dtypes: the kernel takes bf16, and a prompt shall not be rounded for it
+ROW_COST = 0.34  # of a further row of the CPU kernel, in passes of one row (benchmarks/int4.py); dense layers: 0.03
+BESIDE = 3e6  # packed weights of one layer whose pass of one row takes as long as all else that a layer does
 TILES = 8  # innerKTiles of the CUDA kernel
 
 
@@ -213,6 +215,16 @@ def _steps(packed: Tensor) -> Tensor:
     torch.bitwise_and(wide, 15, out=bits[0])
     torch.bitwise_right_shift(wide, 4, out=bits[1])
     return bits.bitwise_or_(0x4300).view(torch.bfloat16).sub_(136)
+
+
+def row_cost(model: Any) -> float:
+    """What a further row of a pass costs in passes of one row, 0 where that is next to nothing. Packed layers on a CPU
+    read their weights row by row; in a small model the rest of a pass is what costs."""
+    held = [m.in_features * m.out_features for m in model.modules() if isinstance(m, _linear())]
+    if not held or model.device.type != "cpu":
+        return 0.0
+    layer = sum(held) / int(model.config.get_text_config().num_hidden_layers)
+    return ROW_COST * layer / (layer + BESIDE)
 
 
 def takes(config: Any, source: str) -> bool:
