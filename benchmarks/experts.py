@@ -4,8 +4,8 @@
     python benchmarks/experts.py --data DATASET --fit
 
 A picture's light is the most confident one (times `own` where an expert tells it). Figures as in `pacenote.metrics`,
-with the 95 % interval of F1 over drives or scenes; ms is the median of one picture a call. `--fit` prints the weights
-of the classical expert anew, with the F1 that five-fold cross-validation gives.
+with the 95 % interval of F1 over drives or scenes; `auc` by kind of obstacle; ms is the median of one picture a call.
+`--fit` prints the weights of the classical expert anew, with the F1 that five-fold cross-validation gives.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from pacenote.advisory import LIGHT_STATES, Advisory, Light
+from pacenote.advisory import LIGHT_STATES, OBSTACLES, Advisory, Light
 from pacenote.data import Dataset, Sample
 from pacenote.data.importer import import_labels
 from pacenote.experts import Detection, Expert, open_expert
@@ -41,20 +41,35 @@ def advisory(detections: Sequence[Detection]) -> Advisory:
     return Advisory(None, Light(best.state if best else "none"), found, None)
 
 
+def ranked(seen: Sequence[Sequence[Detection]], samples: Sequence[Sample]) -> dict[str, float]:
+    """For each kind of obstacle the area under the curve: how often a picture with one gets a likelier detection of it
+    than a picture without."""
+    found = {}
+    for kind in OBSTACLES:
+        facts = [sample.truth.obstacles.get(kind) if sample.truth else None for sample in samples]
+        p = [max((likely(one) for one in own if one.kind == kind), default=0.0) for own in seen]
+        yes, no = (np.array([v for v, fact in zip(p, facts, strict=True) if fact is is_it]) for is_it in (True, False))
+        if len(yes) and len(no):
+            found[kind] = float(((yes[:, None] > no).mean() + (yes[:, None] == no).mean() / 2).item())
+    return found
+
+
 def measure(expert: Expert, samples: Sequence[Sample]) -> dict[str, Any]:
     """Figures of one expert on one set."""
-    told, times = [], []
+    told, times, seen = [], [], []
     for sample in samples:
         picture = sample.image(0)
         start = time.perf_counter()
-        told.append(advisory(expert.detect([picture])[0]))
+        seen.append(expert.detect([picture])[0])
+        told.append(advisory(seen[-1]))
         times.append((time.perf_counter() - start) * 1000)
     held = score(told, [sample.truth for sample in samples], [sample.cluster for sample in samples])
     cone = held["per_kind"]["obstacles"]["cone"]
     light = {**held["light"], "ci": held["ci"]["light"]["f1"]}
     cone = {**cone, "ci": cone["ci"]["f1"]}
     ms = statistics.median(times)
-    return {"light": light, "cone": cone, "confusion": held["confusion"], "ms": ms, "digest": expert.digest}
+    return {"light": light, "cone": cone, "confusion": held["confusion"], "ms": ms,
+            "auc": ranked(seen, samples), "digest": expert.digest}  # fmt: skip
 
 
 def show(name: str, place: str, figures: dict[str, Any]) -> None:
@@ -63,6 +78,7 @@ def show(name: str, place: str, figures: dict[str, Any]) -> None:
         shown = "  ".join("  -  " if one[key] is None else f"{one[key]:.3f}" for key in ("p", "r", "f1"))
         bounds = "" if one["ci"] is None else f"  [{one['ci'][0]:.3f}, {one['ci'][1]:.3f}]"
         print(f"{name:20} {place:12} {slot:6} {shown}{bounds}  n {one['n']:4}  {figures['ms']:7.1f} ms")
+    print(f"{'':33} auc    " + "  ".join(f"{kind} {value:.3f}" for kind, value in figures["auc"].items()))
 
 
 def truths(seen: Regions, sample: Sample) -> np.ndarray:

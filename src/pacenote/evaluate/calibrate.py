@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pacenote.advisory import SLOTS, Truth
+from pacenote.advisory import OBSTACLES, SLOTS, Truth
 from pacenote.engine.engine import Engine
 from pacenote.engine.temperatures import FILE, Decision, confidence
 from pacenote.errors import InputError
@@ -54,6 +54,35 @@ def calibrate(model: Model, source: Source, *, fit_to: Fit = "auto", batch: int 
     with atomic(root / FILE) as partial:
         partial.write_text(json.dumps({"data": source.name, "digest": source.digest, "slots": found}, indent=2) + "\n")
     return found
+
+
+def calibrate_tiles(model: Model, source: Source) -> dict[str, dict[str, Any]]:
+    """By kind of obstacle what the expert `tiles:MODEL` has to be read as, from the frames of `source`; the file beside
+    the model's weights is written. Raises InputError where the model is no directory."""
+    from pacenote.experts.detection import likely
+    from pacenote.experts.tiles import FILE as TILES
+    from pacenote.experts.tiles import TileLook
+    from pacenote.experts.tiles import fit as fit_tiles
+
+    root = Path(resolve(model.name))
+    if not root.is_dir():
+        raise InputError(f"{model.name}: the calibration lies beside the weights; give the model's directory")
+    expert = TileLook(model)
+    expert.lines = {}
+    p: dict[str, list[float]] = {kind: [] for kind in OBSTACLES}
+    there: dict[str, list[bool]] = {kind: [] for kind in OBSTACLES}
+    for index in progress(list(source.indices()), f"tiles of {source.name}"):
+        sample = source.samples[index]
+        (seen,) = expert.detect([sample.image(0)])
+        for kind, fact in (sample.truth or Truth.unknown()).obstacles.items():
+            if fact is not None:
+                p[kind].append(max((likely(one) for one in seen if one.kind == kind), default=0.0))
+                there[kind].append(fact)
+    lines = fit_tiles(p, there)
+    with atomic(root / TILES) as partial:
+        held = {"data": source.name, "digest": source.digest, "kinds": lines}
+        partial.write_text(json.dumps(held, indent=2) + "\n")
+    return {kind: {"n": len(p[kind]), "there": sum(there[kind]), "line": line} for kind, line in lines.items()}
 
 
 def fit(rows: Sequence[tuple[Sequence[Decision], bool]]) -> dict[str, Any]:
