@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pacenote.data import Dataset
+from pacenote.data import Card, Dataset, DatasetWriter
 from pacenote.errors import InputError
 from pacenote.recipes import load, run_recipe
 from pacenote.recipes.imagining import Counts, Imagine, StarterPainter, Take, in_turn
@@ -93,6 +93,19 @@ stages:
   few: {kind: take, data: "${pairs.out}", count: 3}
   counts: {kind: counts, rows: {Real data: ["${inputs.data}"], Text-to-image: ["${few.out}"]}}
 """
+
+
+def test_pairs_of_test_frames_stay_test_frames_and_are_shown(tmp_path: Path) -> None:
+    with DatasetWriter(tmp_path / "data", Card("few")) as writer:
+        for sample in Dataset.open("streets-test", "test").select(range(8)):
+            writer.add(sample, "test")
+    file = tmp_path / "r.yaml"
+    file.write_text(
+        f"name: pairs\nstages:\n  pairs: {{kind: pairs, data: [{tmp_path / 'data'}], split: test}}\n"
+        "  report: {kind: report, title: Pairs}\n"
+    )
+    assert run_recipe(load(file), tmp_path / "run") is not None
+    assert set(Dataset.open(tmp_path / "run" / "stages" / "pairs").card["splits"]) == {"test"}
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ class Pairs(Stage):
     def show(self, page: Page, out: Path) -> None:
         from pacenote.recipes.show import show_dataset
 
-        show_dataset(page, out, "train")
+        show_dataset(page, out, self.split)
         page.paragraph(f"Pictures of each reason: {out.name}/report.html.")
 
 
