@@ -25,7 +25,7 @@ from pacenote.data import Dataset, Sample
 from pacenote.data.importer import import_labels
 from pacenote.experts import Detection, Expert, open_expert
 from pacenote.experts.classical import Regions, cones, lights, prepare
-from pacenote.experts.detection import iou, likely
+from pacenote.experts.detection import chance, iou, likely
 from pacenote.metrics import score
 
 FOLDS, RIDGE = 5, 2.0
@@ -47,7 +47,7 @@ def ranked(seen: Sequence[Sequence[Detection]], samples: Sequence[Sample]) -> di
     found = {}
     for kind in OBSTACLES:
         facts = [sample.truth.obstacles.get(kind) if sample.truth else None for sample in samples]
-        p = [max((likely(one) for one in own if one.kind == kind), default=0.0) for own in seen]
+        p = [chance(own, kind) for own in seen]
         yes, no = (np.array([v for v, fact in zip(p, facts, strict=True) if fact is is_it]) for is_it in (True, False))
         if len(yes) and len(no):
             found[kind] = float(((yes[:, None] > no).mean() + (yes[:, None] == no).mean() / 2).item())

@@ -72,8 +72,7 @@ def main() -> None:
 
             def packed(x: dict[int, torch.Tensor] = x) -> None:
                 for layer, weight in block:
-                    few = layer.scales.to(torch.bfloat16)
-                    torch.ops.aten._weight_int4pack_mm_for_cpu(x[weight.shape[1]], layer.packed, layer.group, few)
+                    layer.few(x[weight.shape[1]])
 
             def spelt(x: dict[int, torch.Tensor] = x) -> None:
                 for layer, weight in block:

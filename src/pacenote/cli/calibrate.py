@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="fit what the expert tiles:MODEL says, not the answers",
     )
-    parser.add_argument("--batch", type=int, default=8, metavar="N", help="frames a call (8)")
+    parser.add_argument("--batch", type=int, default=8, metavar="N", help="frames a call, of answers (8)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was found here")
 

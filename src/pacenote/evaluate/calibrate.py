@@ -32,9 +32,7 @@ def calibrate(model: Model, source: Source, *, fit_to: Fit = "auto", batch: int 
 
     The speed is judged as the model writes it, within 5 km/h. Raises InputError where the model is no directory.
     """
-    root = Path(resolve(model.name))
-    if not root.is_dir():
-        raise InputError(f"{model.name}: the calibration lies beside the weights; give the model's directory")
+    root = _directory(model)
     engine, size = Engine(model, speed="greedy", temperatures=dict.fromkeys(SLOTS, 1.0)), frame_size(model)
     told: dict[str, list[tuple[list[Decision], bool]]] = {slot: [] for slot in SLOTS}
     indices = list(source.indices())
@@ -56,19 +54,23 @@ def calibrate(model: Model, source: Source, *, fit_to: Fit = "auto", batch: int 
     return found
 
 
+def _directory(model: Model) -> Path:
+    root = Path(resolve(model.name))
+    if not root.is_dir():
+        raise InputError(f"{model.name}: the calibration lies beside the weights; give the model's directory")
+    return root
+
+
 def calibrate_tiles(model: Model, source: Source) -> dict[str, dict[str, Any]]:
     """By kind of obstacle what the expert `tiles:MODEL` has to be read as, from the frames of `source`; the file beside
     the model's weights is written. Raises InputError where the model is no directory."""
-    from pacenote.experts.detection import likely
+    from pacenote.experts.detection import chance
     from pacenote.experts.tiles import FILE as TILES
     from pacenote.experts.tiles import TileLook
     from pacenote.experts.tiles import fit as fit_tiles
 
-    root = Path(resolve(model.name))
-    if not root.is_dir():
-        raise InputError(f"{model.name}: the calibration lies beside the weights; give the model's directory")
-    expert = TileLook(model)
-    expert.lines = {}
+    root = _directory(model)
+    expert = TileLook(model, {})
     p: dict[str, list[float]] = {kind: [] for kind in OBSTACLES}
     there: dict[str, list[bool]] = {kind: [] for kind in OBSTACLES}
     for index in progress(list(source.indices()), f"tiles of {source.name}"):
@@ -76,7 +78,7 @@ def calibrate_tiles(model: Model, source: Source) -> dict[str, dict[str, Any]]:
         (seen,) = expert.detect([sample.image(0)])
         for kind, fact in (sample.truth or Truth.unknown()).obstacles.items():
             if fact is not None:
-                p[kind].append(max((likely(one) for one in seen if one.kind == kind), default=0.0))
+                p[kind].append(chance(seen, kind))
                 there[kind].append(fact)
     lines = fit_tiles(p, there)
     with atomic(root / TILES) as partial:

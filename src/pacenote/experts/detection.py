@@ -82,6 +82,11 @@ def likely(one: Detection) -> float:
     return one.confidence * (1.0 if one.own is None else one.own)
 
 
+def chance(detections: Iterable[Detection], kind: str) -> float:
+    """How likely the likeliest of a kind is, 0 where there is none."""
+    return max((likely(one) for one in detections if one.kind == kind), default=0.0)
+
+
 def kind_of(name: str) -> tuple[str, str] | None:
     """(kind, state) for the class name of a detector; None for a class that does not concern a driver's notes.
 

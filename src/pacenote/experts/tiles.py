@@ -41,16 +41,17 @@ class TileLook:
 
     For a tower that learnt from parts of frames (`view` of a dense stage); one of whole frames alone gains nothing.
 
+    `lines`: by kind what a log-odds means, in place of the file beside the weights; {} = as the heads tell it.
     Raises InputError for a model without heads, and for a broken file beside them.
     """
 
     name = "tiles"
     kinds = frozenset(OBSTACLES)  # lights gain nothing (benchmarks/experts.py), and a part holds no intersection
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, lines: Mapping[str, Line] | None = None) -> None:
         self.look = TowerLook(model)
         self.size = frame_size(model)
-        self.lines = read_lines(Path(resolve(model.name)) / FILE)
+        self.lines = read_lines(Path(resolve(model.name)) / FILE) if lines is None else lines
         self.digest = digest([self.name, SHARE, SAME, self.lines, self.look.digest])
 
     def detect(self, images: Sequence[Image.Image]) -> list[list[Detection]]:
@@ -60,9 +61,11 @@ class TileLook:
             whole, own = self._told([image])[0]
             seen = [one for one in things(whole, own, image.size) if one.kind in self.kinds]
             boxes = list(parts(image.size))
-            for box, (near, _) in zip(boxes, self._told([image.crop(box) for box in boxes]), strict=True):
+            for box, (near, cells) in zip(boxes, self._told([image.crop(box) for box in boxes]), strict=True):
                 size = (box[2] - box[0], box[3] - box[1])
-                ours = cut(own, [value / side for value, side in zip(box, image.size * 2, strict=True)], near.shape[:2])
+                ours = cut(
+                    own, [value / side for value, side in zip(box, image.size * 2, strict=True)], cells.shape[:2]
+                )
                 seen += [moved(one, box) for one in things(near, ours, size) if one.kind in self.kinds]
             kept = [meant(one, self.lines[one.kind]) if self.lines else one for one in suppressed(seen, SAME)]
             found.append(sorted(kept, key=lambda one: -likely(one)))
@@ -87,13 +90,12 @@ def parts(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
             yield x, y, x + width, y + height
 
 
-def cut(own: np.ndarray, box: Sequence[float], patches: tuple[int, ...]) -> np.ndarray:
+def cut(own: np.ndarray, box: Sequence[float], cells: tuple[int, ...]) -> np.ndarray:
     """What the whole frame's cells `own` (rows, columns, targets) say within `box`, in shares of the frame, for a
-    part of so many rows and columns of `patches`: the cell below each of its cells."""
+    part of so many rows and columns of `cells`: the cell below each of them."""
     rows, columns = own.shape[:2]
-    count = [max(1, side // 2) for side in patches]  # two patches a cell, either way
-    y = box[1] + (np.arange(count[0]) + 0.5) / count[0] * (box[3] - box[1])
-    x = box[0] + (np.arange(count[1]) + 0.5) / count[1] * (box[2] - box[0])
+    y = box[1] + (np.arange(cells[0]) + 0.5) / cells[0] * (box[3] - box[1])
+    x = box[0] + (np.arange(cells[1]) + 0.5) / cells[1] * (box[2] - box[0])
     return own[np.ix_((y * rows).astype(int).clip(0, rows - 1), (x * columns).astype(int).clip(0, columns - 1))]
 
 

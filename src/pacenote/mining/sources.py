@@ -210,7 +210,7 @@ class ExpertSource:
 
 def from_detections(detections: Sequence[Detection], kinds: frozenset[str]) -> dict[str, list[float]]:
     """Probabilities of the facts that a detector of `kinds` can speak of: the likeliest detection of a kind decides."""
-    from pacenote.experts.detection import STATES, likely
+    from pacenote.experts.detection import STATES, chance, likely
 
     found: dict[str, list[float]] = {}
     if "traffic_light" in kinds:
@@ -221,6 +221,6 @@ def from_detections(detections: Sequence[Detection], kinds: frozenset[str]) -> d
         found["light"] = [1 - p if v == "none" else p if best and v == best.state else 0.0 for v in values]
     for fact in FACTS:
         if fact.kind and fact.kind in kinds:
-            p = max((likely(one) for one in detections if one.kind == fact.kind), default=0.0)
+            p = chance(detections, fact.kind)
             found[fact.name] = [1 - p, p]
     return found

@@ -73,13 +73,18 @@ def _linear() -> type[Any]:
             if x.device.type == "cpu" and len(rows) > (FEW if x.dtype == torch.bfloat16 else FEW_ROUNDED):
                 y = self.dense(rows)
             else:
-                # In float32 the CPU kernel is a plain loop, hundreds of times slower; CUDA's takes bf16 alone.
-                few, scales = rows.to(torch.bfloat16), self.scales.to(torch.bfloat16)
-                name = "_weight_int4pack_mm_for_cpu" if x.device.type == "cpu" else "_weight_int4pack_mm"
-                y = getattr(torch.ops.aten, name)(few.contiguous(), self.packed, self.group, scales).to(x.dtype)
+                y = self.few(rows)
             if self.bias is not None:
                 y = y + self.bias.to(x.dtype)
             return y.view(*x.shape[:-1], self.out_features)
+
+        def few(self, rows: Tensor) -> Tensor:
+            """x W^T for rows (M, K) by the kernel."""
+            # In float32 the CPU kernel is a plain loop, hundreds of times slower; CUDA's takes bf16 alone.
+            x, scales = rows.to(torch.bfloat16), self.scales.to(torch.bfloat16)
+            name = "_weight_int4pack_mm_for_cpu" if rows.device.type == "cpu" else "_weight_int4pack_mm"
+            y: Tensor = getattr(torch.ops.aten, name)(x.contiguous(), self.packed, self.group, scales)
+            return y.to(rows.dtype)
 
         def dense(self, rows: Tensor) -> Tensor:
             """x W^T for rows (M, K), with the weight spelt out block by block in the order of the kernel's layout: only
