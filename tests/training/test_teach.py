@@ -17,12 +17,12 @@ from pacenote.data.card import Card
 from pacenote.data.dataset import DatasetWriter
 from pacenote.data.sample import Picture, Sample
 from pacenote.errors import InputError, PacenoteError
+from pacenote.models.frames import fitted, frame_size
 from pacenote.training import teach as room
 from pacenote.training.batches import answer_rows, collate, encode
 from pacenote.training.cache import CARD, TeacherCache, row_key, soft_row
 from pacenote.training.kd import KdOptions, kd_loss
 from pacenote.training.teach import TeachOptions, teach
-from pacenote.training.teachers import fitted_images
 from tests.models.test_families import picture
 from tests.models.tiny import FAMILY_NAMES, tiny_model
 
@@ -71,7 +71,7 @@ def test_the_cache_is_the_live_teacher(teacher: str, tmp_path: Path) -> None:
     for sample in Dataset.open(data):
         (row,) = cache.rows[sample.id]
         assert row.answer == TRUTH.advisory().text() and (row.weights == 1).all()
-        one = encode(model, sample.id, fitted_images(model, sample), row.question, [(row.answer, 1.0)])
+        one = encode(model, sample.id, fitted(sample, frame_size(model)), row.question, [(row.answer, 1.0)])
         assert one.answer == tuple(row.answer_ids.tolist())
         with torch.inference_mode():
             hidden, _, _ = answer_rows(model.model, collate([one], model))
@@ -94,7 +94,7 @@ def test_a_student_that_is_the_teacher_loses_nothing(qwen: str, tmp_path: Path) 
     cache, model = TeacherCache(tmp_path / "cache"), load(qwen)
     sample = Dataset.open(data)[0]
     (row,) = cache.rows[sample.id]
-    one = encode(model, sample.id, fitted_images(model, sample), row.question, [(row.answer, 1.0)])
+    one = encode(model, sample.id, fitted(sample, frame_size(model)), row.question, [(row.answer, 1.0)])
     hidden, labels, weights = answer_rows(model.model, collate([one], model))
     head = model.model.get_output_embeddings()
     loss = kd_loss(hidden, head, labels, cache.soft_labels(row, 2.0), KdOptions(1.0, 2.0), weights)

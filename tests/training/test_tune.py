@@ -12,11 +12,11 @@ import torch
 from pacenote.data import Dataset
 from pacenote.errors import InputError, PacenoteError
 from pacenote.models import PARTS, load
+from pacenote.models.frames import fitted, frame_size
 from pacenote.training import loop
 from pacenote.training.cache import TeacherCache
 from pacenote.training.kd import KdOptions
 from pacenote.training.teach import TeachOptions, teach
-from pacenote.training.teachers import fitted_images
 from pacenote.training.tune import (
     LoraOptions,
     RowLoss,
@@ -73,7 +73,7 @@ def test_it_learns_and_is_asked_as_it_was_trained(model: Any, data: Any, tmp_pat
     assert figures["examples"] == 6
     model.save(tmp_path / "model")
     back = load(str(tmp_path / "model"))
-    pictures = fitted_images(back, data[0])  # as evaluate shows them: another size is another place for every word
+    pictures = fitted(data[0], frame_size(back))  # as evaluate shows them: another size is another place for every word
     assert back.generate([pictures], ["Advise the driver."])[0] == TRUTH.advisory().text()
 
 

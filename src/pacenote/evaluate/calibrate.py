@@ -14,10 +14,9 @@ from pacenote.engine.engine import Engine
 from pacenote.engine.temperatures import FILE, Decision, confidence
 from pacenote.errors import InputError
 from pacenote.evaluate.breakdown import reliability, slot_right
-from pacenote.evaluate.run import fitted
 from pacenote.evaluate.source import QUESTION, Source
 from pacenote.models import resolve
-from pacenote.models.frames import Fit, frame_size
+from pacenote.models.frames import Fit, fitted, frame_size
 from pacenote.work import atomic, progress
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from pacenote.evaluate import breakdown, memory
 from pacenote.evaluate.breakdown import Frame, Row
 from pacenote.evaluate.predictions import Prediction, PredictionFile
 from pacenote.evaluate.source import Source
-from pacenote.models.frames import Fit, fit_frame, frame_size, pixel_limit
+from pacenote.models.frames import Fit, fitted, frame_size, pixel_limit
 from pacenote.models.readout import SPEED
 from pacenote.prompts.look import Context
 from pacenote.work import RunDirectory, digest, digest_file, progress, say, write_json
@@ -190,7 +190,7 @@ def _predict(
     size, limit = frame_size(model), pixel_limit(model)
     ask = asker(model, settings.engine, settings.speed, prompter.eyes if prompter else None)
     rows: list[Row] = []
-    waiting: list[tuple[Frame, Sample, list[Image.Image]]] = []
+    waiting: list[tuple[Frame, Sample, tuple[Image.Image, ...]]] = []
     timed = sum(1 for p in store.found.values() if p.batch == 1)
     warm = False
     skipped = 0
@@ -235,14 +235,14 @@ def _predict(
         try:
             sample = source.samples[index]
             question = _question(sample, settings)
-            frame = _frame(index, sample, question, settings.fit, size, limit, prompter.digest if prompter else "")
+            frame = frame_of(index, sample, question, settings.fit, size, limit, prompter.digest if prompter else "")
             known = store.found.get(frame.key)
             if known is not None:
                 if frame.id not in store.by_id:  # the same picture under another name
                     store.add([replace(known, id=frame.id)])
                 rows.append((frame, known))
                 continue
-            images = [sample.image(0)] if prompter else fitted(sample, size, settings.fit)
+            images = (sample.image(0),) if prompter else fitted(sample, size, settings.fit)
             waiting.append((frame, sample, images))
         except InputError as error:
             say(f"skipped {error}")
@@ -257,18 +257,7 @@ def _predict(
     return sorted(rows, key=lambda row: row[0].index), skipped, meter, spent
 
 
-def fitted(sample: Sample, size: tuple[int, int] | None, fit: Fit) -> list[Image.Image]:
-    """The sample's pictures as the model takes them: frames brought to `size`, crops and the like as they are."""
-    images = [sample.image(i) for i in range(len(sample.images))]
-    if size is None:
-        return images
-    return [
-        fit_frame(image, size, fit) if role in ("frame", "previous") else image
-        for image, role in zip(images, sample.image_roles, strict=True)
-    ]
-
-
-def _frame(
+def frame_of(
     index: int,
     sample: Sample,
     question: str,

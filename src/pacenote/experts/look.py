@@ -5,14 +5,14 @@ No other expert is as cheap: the tower's pass over the frame serves the answer, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pacenote.data.classes import CLASS_INDEX
 from pacenote.errors import InputError
 from pacenote.experts.detection import STATES, Detection, likely
 from pacenote.models.eyes import Eyes
-from pacenote.models.heads import CONDITIONS, OWN, Heads
+from pacenote.models.heads import CONDITIONS, OWN, Heads, Told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,30 +60,35 @@ class TowerLook:
 
     def look(self, images: Sequence[Image.Image]) -> list[tuple[list[Detection], dict[str, str]]]:
         """Detections and the likeliest of each of `heads.CONDITIONS` (weather, time, road_class) of each picture."""
-        import torch
-
         found: list[Any] = [None] * len(images)
-        views = self.eyes(images)
-        shapes: dict[tuple[Any, ...], list[int]] = {}
-        for place, view in enumerate(views):
-            shapes.setdefault((*view.details.shape, view.rows), []).append(place)
-        with torch.inference_mode():
-            for (*_, rows), places in shapes.items():
-                details = torch.stack([views[place].details for place in places])
-                told = self.heads(details, torch.stack([views[place].tokens for place in places]), rows)
-                patches, own = told.patches.cpu().numpy(), told.own.cpu().numpy()
-                for row, place in enumerate(places):
-                    facts = {name: told.facts[name][row].tolist() for name in CONDITIONS}
-                    found[place] = (things(patches[row], own[row], images[place].size), likeliest(facts))
+        for places, told in self.told(images):
+            patches, own = told.patches.cpu().numpy(), told.own.cpu().numpy()
+            for row, place in enumerate(places):
+                facts = {name: told.facts[name][row].tolist() for name in CONDITIONS}
+                found[place] = (things(patches[row], own[row], images[place].size), likeliest(facts))
         return found
 
     def tell(self, images: Sequence[Image.Image]) -> list[dict[str, list[float]]]:
         """The probabilities of the values of each of `heads.FACTS` in each picture, from the whole image at once."""
+        found: list[Any] = [None] * len(images)
+        for places, told in self.told(images):
+            for row, place in enumerate(places):
+                found[place] = {name: values[row].tolist() for name, values in told.facts.items()}
+        return found
+
+    def told(self, images: Sequence[Image.Image]) -> Iterator[tuple[list[int], Told]]:
+        """What the heads tell of those of `images` whose views are of one shape, and their places among them."""
         import torch
 
-        with torch.inference_mode():
-            told = [self.heads(view.details[None], view.tokens[None], view.rows).facts for view in self.eyes(images)]
-        return [{name: values[0].tolist() for name, values in one.items()} for one in told]
+        views = self.eyes(images)
+        shapes: dict[tuple[Any, ...], list[int]] = {}
+        for place, view in enumerate(views):
+            shapes.setdefault((*view.details.shape, view.rows), []).append(place)
+        for (*_, rows), places in shapes.items():
+            with torch.inference_mode():
+                details = torch.stack([views[place].details for place in places])
+                told = self.heads(details, torch.stack([views[place].tokens for place in places]), rows)
+            yield places, told
 
 
 def likeliest(facts: Mapping[str, Sequence[float]]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,13 +73,12 @@ class TileLook:
 
     def _told(self, images: Sequence[Image.Image]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Probabilities of the patches (rows, columns, classes) of each picture, and of OWN by cells."""
-        import torch
-
         shown = [fit_frame(image, self.size, "stretch") if self.size else image for image in images]
-        with torch.inference_mode():
-            views = self.look.eyes(shown)
-            told = [self.look.heads(view.details[None], view.tokens[None], view.rows) for view in views]
-        return [(one.patches[0].cpu().numpy(), one.own[0].cpu().numpy()) for one in told]
+        found: list[Any] = [None] * len(images)
+        for places, told in self.look.told(shown):
+            for place, patches, own in zip(places, told.patches.cpu().numpy(), told.own.cpu().numpy(), strict=True):
+                found[place] = (patches, own)
+        return found
 
 
 def parts(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:

@@ -12,6 +12,8 @@ from pacenote.errors import InputError
 if TYPE_CHECKING:
     from PIL import Image
 
+    from pacenote.data.sample import Sample
+
 Fit = Literal["auto", "crop", "pad", "stretch"]
 FITS: tuple[str, ...] = get_args(Fit)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -102,6 +104,16 @@ def fit_frame(image: "Image.Image", size: tuple[int, int], how: Fit = "auto") ->
     if how == "pad":
         return ImageOps.pad(image, size, resample, color=(127, 127, 127))
     return image.resize(size, resample, box=crop_box(image.size, size))
+
+
+def fitted(sample: "Sample", size: tuple[int, int] | None, how: Fit = "auto") -> "tuple[Image.Image, ...]":
+    """The sample's pictures as a model of this `frame_size` takes them: frames brought to it, crops and the like as
+    they are."""
+    images = tuple(sample.image(i) for i in range(len(sample.images)))
+    if size is None:
+        return images
+    roles = zip(images, sample.image_roles, strict=True)
+    return tuple(fit_frame(image, size, how) if role in ("frame", "previous") else image for image, role in roles)
 
 
 def frame_size(model: Any) -> tuple[int, int] | None:

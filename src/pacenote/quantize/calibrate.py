@@ -96,10 +96,10 @@ class _Caught(Exception):
 
 def encoded(model: Model, sample: Sample) -> Encoded:
     """The sample's own question, pictures and answer as inputs."""
+    from pacenote.models.frames import fitted, frame_size
     from pacenote.training.batches import encode
-    from pacenote.training.teachers import fitted_images
 
-    images = fitted_images(model, sample)
+    images = fitted(sample, frame_size(model))
     return encode(model, sample.id, images, sample.question, ((answer_text(sample) or "", 1.0),), sample.image_roles)
 
 

@@ -54,8 +54,8 @@ def ask_all(
     those with a lie in the question. Frames whose picture cannot be read are left out, the same for every model."""
     from pacenote.engine import asker
     from pacenote.errors import InputError
-    from pacenote.evaluate.run import _frame, fitted
-    from pacenote.models.frames import frame_size, pixel_limit
+    from pacenote.evaluate.run import frame_of
+    from pacenote.models.frames import fitted, frame_size, pixel_limit
     from pacenote.work.progress import bar
 
     ask = asker(model, "exact", "greedy")
@@ -75,8 +75,8 @@ def ask_all(
             for index, sample in source.frames(limit):
                 advance(1)
                 try:
-                    images = fitted(sample, size, "auto")
-                    frame = _frame(index, sample, sample.question, "auto", size, most)
+                    images = fitted(sample, size)
+                    frame = frame_of(index, sample, sample.question, "auto", size, most)
                 except InputError:
                     continue
                 waiting.append((frame, images, sample.question, sample.image_roles, ""))

@@ -47,12 +47,12 @@ def average(model: Model, samples: Sequence[Sample], batch: int = 8) -> float:
     from pacenote.advisory import Truth
     from pacenote.engine.plain import ask
     from pacenote.metrics import score
-    from pacenote.training.teachers import fitted_images
+    from pacenote.models.frames import fitted, frame_size
 
     told = []
     for start in range(0, len(samples), batch):
         part = samples[start : start + batch]
-        images, roles = [fitted_images(model, one) for one in part], [one.image_roles for one in part]
+        images, roles = [fitted(one, frame_size(model)) for one in part], [one.image_roles for one in part]
         told += ask(model, images, [one.question for one in part], roles=roles, confidence=False, speed="greedy")
     truths = [one.truth or Truth.unknown() for one in samples]
     figures = score([one.advisory for one in told], truths, [one.scene for one in samples], resamples=0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pacenote.errors import InputError
+from pacenote.models.frames import fitted, frame_size
 from pacenote.training.batches import pieces_ids
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class LocalTeacher:
         self.tokenizer, self.end_id = model.tokenizer, model.end_id
 
     def images(self, sample: Sample) -> tuple[Image.Image, ...]:
-        return fitted_images(self.model, sample)
+        return fitted(sample, frame_size(self.model))
 
     def write(self, rows: Sequence[Row], max_new_tokens: int) -> list[str]:
         roles = [row.sample.image_roles for row in rows]
@@ -144,14 +145,6 @@ def served_row(found: Sequence[Distribution], top: int) -> dict[str, np.ndarray]
         logp[row, : len(best)] = [value for _, value in best]
         tail[row] = np.log(max(1e-12, 1.0 - float(np.exp([value for _, value in best]).sum())))
     return {"ids": ids, "logp": logp, "tail": tail, "lse": np.zeros((len(found), 0), np.float32)}
-
-
-def fitted_images(model: Model, sample: Sample) -> tuple[Image.Image, ...]:
-    """The sample's pictures as `evaluate` shows them to the model."""
-    from pacenote.evaluate.run import fitted
-    from pacenote.models.frames import frame_size
-
-    return tuple(fitted(sample, frame_size(model), "auto"))
 
 
 def _all(row: Row) -> Pieces:

@@ -142,10 +142,10 @@ def length_of(model: Model, sample: Sample, row: TuneRow) -> int:
 
 def encode_row(model: Model, sample: Sample, row: TuneRow) -> Encoded:
     """A row as inputs. Raises InputError where the answer's tokens are not those that the cache holds."""
+    from pacenote.models.frames import fitted, frame_size
     from pacenote.training.batches import encode
-    from pacenote.training.teachers import fitted_images
 
-    one = encode(model, sample.id, fitted_images(model, sample), row.question, row.pieces, sample.image_roles)
+    one = encode(model, sample.id, fitted(sample, frame_size(model)), row.question, row.pieces, sample.image_roles)
     if row.taught is not None and one.answer != tuple(row.taught.answer_ids.tolist()):
         raise InputError(
             f"sample {sample.id}: its answer has other tokens than in the teacher cache; was it made with another"
