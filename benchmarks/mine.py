@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--gold", type=Path, metavar="DATA", help="other drives of known truth")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where votes are kept")
     parser.add_argument("--labeler", default="starter-student", metavar="MODEL")
-    parser.add_argument("--expert", default="look:starter-teacher", metavar="E")
+    parser.add_argument("--experts", nargs="+", default=["look:starter-teacher"], metavar="E")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--quick", action="store_true", help="speed and memory alone")
@@ -67,7 +67,7 @@ def main() -> int:
 
 def labels(args: argparse.Namespace) -> dict[str, Any]:
     """Errors of every method on the test drives."""
-    asking = Asking(labeler=args.labeler, experts=(args.expert,))
+    asking = Asking(labeler=args.labeler, experts=tuple(args.experts))
     parts = [(args.drives, "test"), *((args.gold, part) for part in Dataset.open(args.gold).splits)]
     refs = [(ref, path, part) for path, part in parts for ref in find(path, part)]
     told = ask([ref for ref, *_ in refs], args.out, asking, workers=args.workers)
@@ -93,8 +93,8 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
         "without motion": scored(calibrated(fusion.fit(mined, use_motion=False), gold)),
         "without views": scored(calibrated(fusion.fit(mined, views=False), gold)),
         "labeler alone, chain": scored(calibrated(fusion.fit(only(mined, LABELER)), pairs(gold, LABELER))),
-        "expert alone, chain": scored(calibrated(fusion.fit(only(mined, "")), pairs(gold, ""))),
-        "expert alone, raw": score([(own, as_labels(own), truth) for own, truth in test]),
+        "experts alone, chain": scored(calibrated(fusion.fit(only(mined, "")), pairs(gold, ""))),
+        "first expert alone, raw": score([(own, as_labels(own), truth) for own, truth in test]),
     }
     frames = sum(len(own.times) for own, _ in test)
     print(f"{len(test)} drives, {frames} frames; {len(gold)} gold drives")
@@ -133,7 +133,7 @@ def pairs(gold: Sequence[tuple[Votes, Any]], labeler: str) -> list[tuple[Votes, 
 
 
 def as_labels(own: Votes) -> Any:
-    """What the expert says, as it is."""
+    """What the first expert says, as it is."""
     from pacenote.mining.labels import Labels
 
     source = next(name for name in own.said if name != LABELER)

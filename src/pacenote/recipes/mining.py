@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -38,13 +38,13 @@ class MiningStage(Stage):
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "prompts": bool(self.prompts)}  # the book counts by content
 
-    def mined(self, labeler: str, method: str, out: Path, context: Context) -> Mined:
+    def mined(self, labeler: str, method: str, out: Path, context: Context, votes: str | None = None) -> Mined:
         from pacenote.mining.mine import mine
 
         return mine(
             [Path(one) for one in self.drives], out, self._asking(labeler), self._labelling(method, context),
             gold=[(Path(self.gold), self.gold_split)] if self.gold else [], split=self.split,
-            workers=context.workers, ray=context.ray,
+            votes=Path(votes) if votes else None, workers=context.workers, ray=context.ray,
         )  # fmt: skip
 
     def _asking(self, labeler: str) -> Asking:
@@ -62,16 +62,18 @@ class MiningStage(Stage):
 
 @dataclass(frozen=True, kw_only=True)
 class Mine(MiningStage):
-    """Turn drives into labelled frames, as `pacenote mine` does; the Dataset is `${NAME.out}/mined`."""
+    """Turn drives into labelled frames, as `pacenote mine` does; the Dataset is `${NAME.out}/mined`. `votes`: those of
+    another stage that asked the same sources about the same drives, `${NAME.out}/mined/votes`."""
 
-    READS = (*MiningStage.READS, "labeler")
+    READS = (*MiningStage.READS, "labeler", "votes")
     labeler: str = "starter-student"
     method: Literal["full", "window", "raw"] = "full"
+    votes: str | None = None
 
     def run(self, out: Path, context: Context) -> None:
         from pacenote.mining.report import report
 
-        report(self.mined(self.labeler, self.method, out / "mined", context))
+        report(self.mined(self.labeler, self.method, out / "mined", context, self.votes))
 
     def show(self, page: Page, out: Path) -> None:
         from pacenote.recipes.show import show_dataset
@@ -84,15 +86,18 @@ class Mine(MiningStage):
 class Rounds(MiningStage):
     """Mine, train on what was mined by its certainty, mine again with the model that came of it; until the Average on
     `dev` no longer rises, or for `rounds`. The best model is `${NAME.out}/model`. `recipe`: a training recipe with an
-    input `start`, the model that is trained on.
+    input `start`, the model that is trained on; `inputs` are its others. `beside`: Datasets that it is trained on, too,
+    behind the mined one, so that it does not forget them.
     """
 
-    READS = (*MiningStage.READS, "recipe", "model", "dev")
+    READS = (*MiningStage.READS, "recipe", "model", "dev", "beside")
     recipe: str
     model: str
     dev: str
     dev_split: Literal["train", "dev", "test"] = "dev"
     rounds: int = 3
+    beside: tuple[str, ...] = ()
+    inputs: dict[str, Any] = field(default_factory=dict)
     device: str = "auto"
 
     def run(self, out: Path, context: Context) -> None:
@@ -108,9 +113,9 @@ class Rounds(MiningStage):
         told = [{"round": 0, "average": self._average(now, out / "dev-0", context), "frames": 0}]
         for number in range(1, self.rounds + 1):
             mined = self.mined(now, "full", out / f"mined-{number}", context)
-            recipe = read_recipe(Path(self.recipe), seed=context.seed, inputs={"start": now})
-            place = out / f"train-{number}"
-            now = str(train(recipe, (str(mined.out),), place, device=self.device, cache=context.run / "cache"))
+            recipe = read_recipe(Path(self.recipe), seed=context.seed, inputs={**self.inputs, "start": now})
+            place, data = out / f"train-{number}", (str(mined.out), *self.beside)
+            now = str(train(recipe, data, place, device=self.device, cache=context.run / "cache"))
             average = self._average(now, out / f"dev-{number}", context)
             frames = mined.card["splits"]["train"]["samples"]
             told.append({"round": number, "average": average, "frames": frames})
