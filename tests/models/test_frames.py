@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pacenote.errors import InputError
-from pacenote.models.frames import FITS, MAX_PIXELS, crop_box, find_images, fit_frame, open_image
+from pacenote.models.frames import FITS, MAX_PIXELS, crop_box, find_images, fit_frame, open_image, unfitted
 
 SIZE = (672, 378)
 
@@ -45,6 +45,17 @@ def test_crop_and_pad_keep_a_disc_round(source: tuple[int, int], how: str) -> No
     fitted = fit_frame(disc(*source, radius=40), SIZE, how)  # type: ignore[arg-type]
     width, height = extent(fitted)
     assert abs(width - height) <= 2
+
+
+@pytest.mark.parametrize("how", FITS)
+@pytest.mark.parametrize("source", [(800, 600), (1280, 720), (900, 300), (416, 416)])
+def test_a_box_goes_back_to_where_it_came_from(source: tuple[int, int], how: str) -> None:
+    image, place = Image.new("RGB", source, (20, 20, 20)), (source[0] // 2 - 20, source[1] // 2 - 10)
+    image.paste((250, 250, 250), (*place, place[0] + 40, place[1] + 40))
+    size = (672, 378)
+    ys, xs = np.nonzero(np.asarray(fit_frame(image, size, how))[..., 0] > 200)
+    found = unfitted((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1), source, size, how)
+    assert found == pytest.approx((*place, place[0] + 40, place[1] + 40), abs=3)
 
 
 def test_auto_undoes_a_squeeze_to_a_square_and_crops_a_camera_frame() -> None:

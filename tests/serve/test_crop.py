@@ -64,3 +64,10 @@ def test_the_enlarged_view_is_square_and_stays_inside() -> None:
     image = street({(4, 4): "red"})
     assert zoom(image, (0, 0, 8, 8), 120).size == (120, 120)
     assert zoom(image, (790, 440, 800, 450), 120).getpixel((0, 0)) != (0, 0, 0)
+
+
+def test_within_a_region_the_lamp_there_is_found_however_low_and_dull() -> None:
+    both = street({(200, 80): "red", (600, 330): "red"})
+    assert near(find_coloured_blob(both, "red"), 200, 80)
+    assert near(find_coloured_blob(both, "red", within=(570, 300, 630, 360)), 600, 330)
+    assert find_coloured_blob(both, "red", within=(380, 40, 420, 120)) is None

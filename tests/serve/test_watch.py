@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -14,6 +15,8 @@ from pacenote.advisory import CROSSROADS, OBSTACLES, Advisory, Light
 from pacenote.drives.speed_log import SpeedLog
 from pacenote.engine.answer import Answer
 from pacenote.errors import InputError
+from pacenote.serve import watch as watching
+from pacenote.serve.crop import Blob
 from pacenote.serve.icons import LAMPS, roundel, sign, signal_head
 from pacenote.serve.panel import HEIGHT, WIDTH, Shown, panel
 from pacenote.serve.watch import WatchSettings, draw_watch, picture_size
@@ -79,6 +82,30 @@ def test_the_road_is_not_covered_and_the_panel_follows_the_light(tmp_path: Path)
 
     assert lit(first, 0) > 200 > 50 > lit(first, 1)
     assert lit(last, 1) > 200 > 50 > lit(last, 0)
+
+
+def test_the_light_that_is_enlarged_is_the_one_where_the_model_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Blob | None] = []
+    real = watching.compose
+
+    def compose(*args: Any) -> Image.Image:
+        shown.append(args[3])
+        return real(*args)
+
+    monkeypatch.setattr(watching, "compose", compose)
+    clip = make_clip(tmp_path / "c.mp4", frames=4, rate=10)
+    where = (40.0, 30.0, 50.0, 40.0)
+    draw_watch(
+        saying(RED, RED), clip, tmp_path / "o.mp4", WatchSettings(every=2, hold=1),
+        spot=lambda image, state: where if state == "red" else None,
+    )  # fmt: skip
+    told = [blob for blob in shown if blob is not None and blob.told]
+    assert len(told) >= 2  # at each answer at least
+    assert all(20 <= blob.box[0] < blob.box[2] <= 70 for blob in told)
+    draw_watch(saying(RED, RED), clip, tmp_path / "p.mp4", WatchSettings(every=2, hold=1), spot=lambda *_: None)
+    assert not any(blob.told for blob in shown[4:] if blob is not None)
 
 
 def test_nothing_is_left_when_it_fails(tmp_path: Path) -> None:

@@ -54,6 +54,14 @@ class TowerLook:
             [self.name, {n: [list(w.shape), float(w.sum())] for n, w in sorted(heads.weights.items())}]
         )
 
+    @classmethod
+    def of(cls, model: Model, eyes: Eyes | None = None) -> TowerLook | None:
+        """The look of `model`; None where it has no heads."""
+        try:
+            return cls(model, eyes)
+        except InputError:
+            return None
+
     def detect(self, images: Sequence[Image.Image]) -> list[list[Detection]]:
         """What is likely in each picture, the likeliest first; boxes are whole patches in pixels of the picture."""
         return [detections for detections, _ in self.look(images)]

@@ -115,16 +115,10 @@ class ModelLabeler:
 
 def own_look(model: Model, prompter: Prompter | None = None) -> TowerLook | None:
     """The look of the model's own tower, for the conditions of a frame; None where it has no heads."""
-    from pacenote.errors import InputError
     from pacenote.experts.look import TowerLook
 
     found = prompter.expert if prompter else None
-    if isinstance(found, TowerLook):
-        return found
-    try:
-        return TowerLook(model)
-    except InputError:
-        return None
+    return found if isinstance(found, TowerLook) else TowerLook.of(model)
 
 
 def hidden(told: Probabilities) -> dict[str, Sequence[float]]:

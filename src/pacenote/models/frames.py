@@ -88,22 +88,43 @@ def fit_frame(image: "Image.Image", size: tuple[int, int], how: Fit = "auto") ->
     """
     from PIL import Image, ImageOps
 
-    width, height = size
     if how not in FITS:
         raise InputError(f"unknown fit {how!r}; choose one of {', '.join(FITS)}")
     if image.mode != "RGB":
         image = image.convert("RGB")
     if image.size == size:
         return image
-    ratio = (image.width / image.height) / (width / height)
-    if how == "auto":
-        how = "stretch" if image.width == image.height or abs(ratio - 1) < 0.03 else "crop"
+    how = _settled(image.size, size, how)
     resample = Image.Resampling.LANCZOS
     if how == "stretch":
         return image.resize(size, resample)
     if how == "pad":
         return ImageOps.pad(image, size, resample, color=(127, 127, 127))
     return image.resize(size, resample, box=crop_box(image.size, size))
+
+
+def unfitted(
+    box: tuple[float, float, float, float], source: tuple[int, int], size: tuple[int, int], how: Fit = "auto"
+) -> tuple[float, float, float, float]:
+    """A box in px of what `fit_frame` made of a `source`-sized picture, in px of that picture."""
+    how = _settled(source, size, how)
+    x0, y0, x1, y1 = 0.0, 0.0, float(source[0]), float(source[1])  # what of the source fills `size`
+    if how == "crop":
+        x0, y0, x1, y1 = crop_box(source, size)
+    elif how == "pad":  # bars are beyond the source
+        scale = min(size[0] / source[0], size[1] / source[1])
+        bars = (size[0] / scale - source[0]) / 2, (size[1] / scale - source[1]) / 2
+        x0, y0, x1, y1 = -bars[0], -bars[1], source[0] + bars[0], source[1] + bars[1]
+    wide, high = (x1 - x0) / size[0], (y1 - y0) / size[1]
+    return x0 + box[0] * wide, y0 + box[1] * high, x0 + box[2] * wide, y0 + box[3] * high
+
+
+def _settled(source: tuple[int, int], size: tuple[int, int], how: Fit) -> Fit:
+    """What `auto` comes to for a picture of `source` px; see `fit_frame`."""
+    if how != "auto":
+        return how
+    ratio = (source[0] / source[1]) / (size[0] / size[1])
+    return "stretch" if source[0] == source[1] or abs(ratio - 1) < 0.03 else "crop"
 
 
 def fitted(sample: "Sample", size: tuple[int, int] | None, how: Fit = "auto") -> "tuple[Image.Image, ...]":

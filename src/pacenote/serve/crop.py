@@ -16,21 +16,27 @@ HUES: dict[str, tuple[tuple[int, int], ...]] = {
     "green": ((42, 98),),  # signal green is bluish
 }
 MIN_SATURATION, MIN_VALUE = 95, 110
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 
 
 @dataclass(frozen=True)
 class Blob:
-    """A coloured spot: box (x0, y0, x1, y1) in px of the frame, and a score that compares spots of one frame."""
+    """A coloured spot: box (x0, y0, x1, y1) in px of the frame, and a score that compares spots of one frame. `told`:
+    the model's own look names a light there."""
 
     box: tuple[int, int, int, int]
     score: float
+    told: bool = False
 
 
-def find_coloured_blob(image: "Image.Image", state: str, near: Blob | None = None, leash: float = 1.0) -> Blob | None:
+def find_coloured_blob(
+    image: "Image.Image", state: str, near: Blob | None = None, leash: float = 1.0, within: Box | None = None
+) -> Blob | None:
     """The compact, saturated spot of the state's colour in the upper part of the frame that stands out most.
 
     `near`: where it was in the frame before; a spot there counts twice, and one farther away than `leash` (a share of
-    the frame's width) not at all. `state` is red, yellow or green; None for others and where no spot qualifies.
+    the frame's width) not at all. `within`: px of the frame, outside of which nothing is looked for; a low light counts
+    there, too. `state` is red, yellow or green; None for others and where no spot qualifies.
     It takes a neon sign or a tail lamp as gladly as a signal: the model's answer is not made from it.
     """
     if state not in HUES:
@@ -40,11 +46,18 @@ def find_coloured_blob(image: "Image.Image", state: str, near: Blob | None = Non
 
     scale = min(1.0, MAX_SIDE / image.width)
     small = image if scale == 1.0 else image.resize((round(image.width * scale), round(image.height * scale)))
-    top = np.asarray(small.convert("RGB"))[: max(1, round(small.height * UPPER_SHARE))]
+    top = np.asarray(small.convert("RGB"))
+    if within is None:
+        top = top[: max(1, round(small.height * UPPER_SHARE))]
     hsv = cv2.cvtColor(top, cv2.COLOR_RGB2HSV)
     mask = np.zeros(hsv.shape[:2], np.uint8)
     for low, high in HUES[state]:
         mask |= cv2.inRange(hsv, (low, MIN_SATURATION, MIN_VALUE), (high, 255, 255))
+    if within is not None:
+        x0, y0, x1, y1 = (round(value * scale) for value in within)
+        inside = np.zeros_like(mask)
+        inside[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = 255
+        mask &= inside
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     spots = [_score(hsv, labels, index, stats[index], small.size) for index in range(1, count)]

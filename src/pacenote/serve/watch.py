@@ -19,11 +19,13 @@ from pacenote.engine.answer import withhold
 from pacenote.engine.reuse import Reuse
 from pacenote.errors import InputError, PacenoteError
 from pacenote.evaluate.source import QUESTION
-from pacenote.models.frames import Fit, fit_frame, frame_size
+from pacenote.experts.detection import likely
+from pacenote.experts.look import TowerLook
+from pacenote.models.frames import Fit, fit_frame, frame_size, unfitted
 from pacenote.models.readout import SPEED
 from pacenote.prompts.look import Context
 from pacenote.serve import icons
-from pacenote.serve.crop import Blob, find_coloured_blob, zoom
+from pacenote.serve.crop import Blob, Box, find_coloured_blob, zoom
 from pacenote.serve.hold import Hold
 from pacenote.serve.panel import HEIGHT, STATE_COLOURS, WIDTH, Shown, panel
 from pacenote.work import atomic, progress
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
 ANSWERS_A_SECOND = 4  # the default of `every`: often enough for a driver, rare enough for a CPU
 CROP_SIDE = 232
 CLOCK = Fraction(1, 90_000)  # s; time stamps of the output, fine enough for any input rate
+LEAST = 0.1  # probability of a light from which the picture is searched where the model's own look sees it
 Say = Callable[["Image.Image", int | None], Answer]  # a frame and the car's own speed in km/h, if known
+Spot = Callable[["Image.Image", str], Box | None]  # the frame of the last answer, a light's state: where that light is
 
 
 @dataclass(frozen=True)
@@ -82,33 +86,44 @@ def watch(
         from pacenote.prompts.prompter import Prompter
 
         prompter = Prompter(model, settings.prompts, settings.expert, settings.fit)
-    ask = asker(model, settings.engine, settings.speed, prompter.eyes if prompter else None)
+    look = prompter.expert if prompter and isinstance(prompter.expert, TowerLook) else TowerLook.of(model)
+    ask = asker(model, settings.engine, settings.speed, look.eyes if look else None)
     if settings.still > 0:
         ask = Reuse(ask, settings.still)
-    before: Image.Image | None = None
+    before: Image.Image | None = None  # the last frame as the model saw it
 
     def say(image: Image.Image, own_kmh: int | None) -> Answer:
         nonlocal before
         if prompter is None:
-            shown = fit_frame(image, size, settings.fit) if size else image
-            answer = ask([[shown]], [settings.question])[0]
+            before = fit_frame(image, size, settings.fit) if size else image
+            answer = ask([[before]], [settings.question])[0]
         else:
             start = time.perf_counter()
-            (frame,), (look,) = prompter.look([image])
+            (frame,), (seen,) = prompter.look([image])
             context = Context(speed_kmh=own_kmh)
-            one = prompter.compose(prompter.book, frame, look, image, settings.question, context, before)
+            one = prompter.compose(prompter.book, frame, seen, image, settings.question, context, before)
             before, ms = frame, (time.perf_counter() - start) * 1000
             answer = ask([one.images], [one.question], [one.roles])[0]
             answer = replace(answer, ms=answer.ms + ms)
         return withhold(answer, settings.least) if settings.least > 0 else answer
 
-    return draw_watch(say, clip, out, settings, log=log, json=json)
+    def spot(image: Image.Image, state: str) -> Box | None:
+        if look is None or before is None:
+            return None
+        lights = [one for one in look.detect([before])[0] if one.kind == "traffic_light" and one.state == state]
+        best = max(lights, key=likely, default=None)
+        if best is None or likely(best) < LEAST:
+            return None
+        return unfitted(best.box, image.size, size, settings.fit) if size else best.box
+
+    return draw_watch(say, clip, out, settings, log=log, json=json, spot=spot)
 
 
 def draw_watch(
-    say: Say, clip: Path, out: Path, settings: WatchSettings, *, log: SpeedLog | None = None, json: Path | None = None
-) -> dict[str, Any]:
-    """`watch` with any function from a frame to an Answer."""
+    say: Say, clip: Path, out: Path, settings: WatchSettings, *, log: SpeedLog | None = None, json: Path | None = None,
+    spot: Spot | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """`watch` with any function from a frame to an Answer, and one that tells where a light is seen."""
     header = read_clip(clip)
     every = settings.every or max(1, round(float(header.rate) / ANSWERS_A_SECOND))
     hold, shown, blob, answers = Hold(settings.hold), Advisory(None, None, None, None), None, []
@@ -128,7 +143,7 @@ def draw_watch(
                 if file:
                     file.write(jsonlib.dumps(_line(frame, answer, shown, own_kmh), ensure_ascii=False) + "\n")
             if settings.crop:
-                blob = _follow(frame, shown, blob, fresh=frames % every == 0)
+                blob = _follow(frame, shown, blob, spot, fresh=frames % every == 0)
             sure = _sure(answer, shown) if settings.confidence else ()
             strip = panel(Shown(shown, own_kmh, log is not None, sure))
             writer.write(compose(frame.image, strip, shown, blob, frame.time_s), frame.time_s)
@@ -145,11 +160,21 @@ def _mp4(out: Path) -> Path:
     return out
 
 
-def _follow(frame: ClipFrame, shown: Advisory, blob: Blob | None, *, fresh: bool) -> Blob | None:
-    """The spot in this frame; between answers only where it was, so that it never jumps to another lamp."""
+def _follow(frame: ClipFrame, shown: Advisory, blob: Blob | None, spot: Spot | None, *, fresh: bool) -> Blob | None:
+    """The light in this frame: where the model looks, else the spot of its colour that stands out most; between answers
+    only where it was, so that it never jumps to another lamp."""
     if shown.light is None or (blob is None and not fresh):
         return None
-    return find_coloured_blob(frame.image, shown.light.state, blob, leash=1.0 if fresh else 0.06)
+    state = shown.light.state
+    where = spot(frame.image, state) if spot and fresh else None
+    if where is not None:
+        wide, high = where[2] - where[0], where[3] - where[1]  # a look tells patches; the lamp may be in the next one
+        around = (where[0] - wide / 2, where[1] - high / 2, where[2] + wide / 2, where[3] + high / 2)
+        found = find_coloured_blob(frame.image, state, within=around)
+        x0, y0, x1, y1 = found.box if found else (round(value) for value in where)
+        return Blob((x0, y0, x1, y1), found.score if found else 0.0, told=True)
+    found = find_coloured_blob(frame.image, state, blob, leash=1.0 if fresh else 0.06)
+    return replace(found, told=not fresh and blob is not None and blob.told) if found else None
 
 
 def _sure(answer: Answer | None, shown: Advisory) -> tuple[tuple[str, float], ...]:
@@ -220,7 +245,7 @@ def _inset(canvas: Image.Image, draw: Any, image: Image.Image, blob: Blob, state
     draw.rectangle(
         (at[0] + 1, at[1] + CROP_SIDE - 25, at[0] + CROP_SIDE - 2, at[1] + CROP_SIDE - 2), fill=(13, 15, 19, 200)
     )
-    text = f"brightest {state} spot"
+    text = f"{state} light" if blob.told else f"brightest {state} spot"
     draw.text(
         (at[0] + CROP_SIDE / 2, at[1] + CROP_SIDE - 13), text, font=icons.font(14), fill=(240, 242, 245), anchor="mm"
     )
