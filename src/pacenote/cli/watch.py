@@ -1,7 +1,7 @@
 """Advise along a clip and draw it into an overlay video.
 
-The light's enlarged view shows the most striking spot of the claimed colour; it is a pointer for the eye and takes no
-part in the answer.
+The light is enlarged where the model's own tower sees it, or else at the most striking spot of the claimed colour
+(--no-crop: not at all); it is a pointer for the eye and takes no part in the answer.
 """
 
 import argparse
