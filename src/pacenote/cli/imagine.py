@@ -53,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--known-split", default="train", choices=("train", "dev", "test"), help="its split (train)")
     parser.add_argument("--tower", default="starter-teacher", metavar="MODEL", help="whose eyes tell pictures apart")
     parser.add_argument("--screen", default="", metavar="MODULE:FUNCTION", help="refuses prompts and pictures (words)")
+    parser.add_argument("--prompts", default="", metavar="BOOK", help="words around each caption: painter, or a file")
+    parser.add_argument("--describe", default="", metavar="MODEL", help="pairs: a VLM that adds what no slot names")
+    parser.add_argument("--endpoint", default="", metavar="URL", help="ask it behind this OpenAI-compatible server")
     parser.add_argument("--limit", type=int, metavar="N", help="only N pairs")
     for name, help in (
         ("rounds", "rounds at most"), ("specs", "specs a round"), ("images", "pictures a spec"),
@@ -144,7 +147,7 @@ def _rounds(args: argparse.Namespace) -> dict[str, Any]:
     )  # fmt: skip
     names = Names(
         _one(args), args.judge, args.second, args.known, args.known_split, args.tower, tuple(args.trains), args.screen,
-        args.limit, args.split,
+        args.limit, args.split, args.prompts,
     )  # fmt: skip
     figures = imagine(
         names, _painter(args), args.out, options,
@@ -156,13 +159,16 @@ def _rounds(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _pairs(args: argparse.Namespace) -> dict[str, Any]:
+    from pacenote.imagine.describe import open_describer
     from pacenote.imagine.judge import open_judge
     from pacenote.imagine.pairs import make_pairs
     from pacenote.training.loop import pick_device
 
     _need(args, "data")
-    judge = open_judge(args.judge, pick_device(args.device)) if args.judge else None
-    pairs = make_pairs(args.data, args.out, judge=judge, split=args.split)
+    device = pick_device(args.device)
+    judge = open_judge(args.judge, device) if args.judge else None
+    describer = open_describer(args.describe, args.endpoint, device) if args.describe else None
+    pairs = make_pairs(args.data, args.out, judge=judge, split=args.split, describer=describer)
     print(f"{len(pairs)} pairs\n{args.out / 'report.html'}")
     return {"pairs": len(pairs), "rejected": pairs.card["rejected"]}
 

@@ -19,6 +19,7 @@ from pacenote.imagine.lora import PaintLora
 from pacenote.imagine.rounds import Round, judge_round, kept_sample, paint_round
 from pacenote.imagine.score import REFUSED, best
 from pacenote.imagine.spec import draw_specs
+from pacenote.imagine.wording import Words, plain
 from pacenote.work import digest, say, write_json
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Loop:
     jury: Jury
     out: Path
     options: LoopOptions
+    words: Words = plain
     workers: int = 1
     ray: str | None = None
 
@@ -137,16 +139,15 @@ class Loop:
     def _round(self, name: str, lora: Path | None, specs: Any, seeds: Sequence[int]) -> Round:
         place = self.out / name
         paint_round(
-            self.painter.with_lora(lora), specs, seeds, place, self.jury.screen,
+            self.painter.with_lora(lora), specs, seeds, place, self.jury.screen, self.words,
             negatives=self.options.negatives, workers=self.workers, ray=self.ray,
         )  # fmt: skip
         return judge_round(place, self.jury)
 
     def _chosen(self, painted: Round) -> list[Pair]:
         places = set(self._places(painted))
-        return [
-            painted.pair(seen, sample) for place, (seen, sample) in enumerate(painted.pictures()) if place in places
-        ]
+        pictures = enumerate(painted.pictures())
+        return [painted.pair(seen, sample, self.words) for place, (seen, sample) in pictures if place in places]
 
     def _places(self, painted: Round) -> list[int]:
         verdicts = [one.verdict for one in painted.seen]

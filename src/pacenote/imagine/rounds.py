@@ -17,6 +17,7 @@ from pacenote.imagine.pairs import Pair
 from pacenote.imagine.quality import Usual, diversity, embed, measures
 from pacenote.imagine.score import KEPT, REFUSED, Limits, Verdict, consistency, judged, logic, logical
 from pacenote.imagine.spec import Spec
+from pacenote.imagine.wording import Words, plain
 from pacenote.work import Shard, progress, read_json, run_shards, write_json
 
 if TYPE_CHECKING:
@@ -88,9 +89,9 @@ class Round:
         """Each picture with what was said of it, read one by one."""
         return zip(self.seen, Dataset.open(self.path), strict=True)
 
-    def pair(self, seen: Seen, sample: Sample) -> Pair:
-        """A picture as the painter learns it: under what it shows."""
-        return Pair(seen.id, sample.images[0], seen.verdict.spec.prompt(), seen.verdict.spec)
+    def pair(self, seen: Seen, sample: Sample, words: Words = plain) -> Pair:
+        """A picture as the painter learns it: under what it shows, in the `words` that a painter is asked in."""
+        return Pair(seen.id, sample.images[0], words(seen.verdict.spec), seen.verdict.spec)
 
 
 def paint_round(
@@ -99,23 +100,27 @@ def paint_round(
     seeds: Sequence[int],
     out: Path,
     screen: Screen,
+    words: Words = plain,
     *,
     negatives: bool = False,
     workers: int = 1,
     ray: str | None = None,
 ) -> None:
     """Paint a picture a spec and seed into `out`, a Dataset (source "imagined", truth = the spec); finished shards are
-    kept. `negatives`: the painter is also told what must not be there.
+    kept. `words`: how the painter is asked for a spec. `negatives`: it is also told what must not be there.
 
     Raises InputError, before anything is painted, on a prompt that the painter would cut or the screen refuses, and
     PacenoteError on a full disk.
     """
-    prompts = [spec.prompt() for spec in specs]
+    prompts = [words(spec) for spec in specs]
     painter.check(prompts + ([spec.negative() for spec in specs] if negatives else []))
     for prompt in dict.fromkeys(prompts):
         if reason := screen(prompt, None):
             raise InputError(f"prompt '{prompt[:80]}': the screen refuses it ({reason}); take this spec out")
-    wishes = [{"spec": spec.to_dict(), "seed": seed} for spec, seed in zip(specs, seeds, strict=True)]
+    wishes = [
+        {"spec": spec.to_dict(), "seed": seed, "prompt": prompt}
+        for spec, seed, prompt in zip(specs, seeds, prompts, strict=True)
+    ]
     parts = [wishes[start : start + ROWS] for start in range(0, len(wishes), ROWS)]
     common = {"painter": painter.digest, "negatives": negatives, "round": out.name}
     shards = [
@@ -135,7 +140,7 @@ def paint_shard(painter: Painter, shard: Shard, partial: Path) -> dict[str, Any]
     asked = shard.payload
     specs = [Spec.from_dict(wish["spec"]) for wish in asked["wishes"]]
     seeds = [int(wish["seed"]) for wish in asked["wishes"]]
-    prompts = [spec.prompt() for spec in specs]
+    prompts = [str(wish["prompt"]) for wish in asked["wishes"]]
     negative = [spec.negative() for spec in specs] if asked["negatives"] else None
     images = painter.paint(prompts, seeds, negative)
     samples = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from pacenote.imagine.rounds import Jury, judge_round
 from pacenote.imagine.score import Limits
 from pacenote.imagine.screen import open_screen
 from pacenote.imagine.show import show
+from pacenote.imagine.wording import wording
 from pacenote.work import RunDirectory, digest, read_json, write_json
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ MOST = 400  # frames that a judge is calibrated on
 class Names:
     """What the rounds are made from. `known`: a Dataset of known truth that judges are calibrated on ("": the pairs),
     and its split; `tower`: whose eyes see how various pictures are; `trained`: models that the pictures are for, which
-    may not judge; `limit`: only so many pairs, of the split `split`."""
+    may not judge; `limit`: only so many pairs, of the split `split`; `prompts`: a book whose words stand around each
+    caption ("": the caption alone)."""
 
     pairs: str
     judge: str
@@ -41,6 +43,7 @@ class Names:
     screen: str = ""
     limit: int | None = None
     split: str = "train"
+    prompts: str = ""
 
 
 def imagine(
@@ -60,18 +63,21 @@ def imagine(
     """
     check_judges(names.judge, names.second, names.trained)
     screen = open_screen(names.screen)
+    words = wording(names.prompts, painter)
     pairs = read_pairs(names.pairs, names.split)[: names.limit]
+    if names.prompts or any(pair.spec.details for pair in pairs):
+        pairs = [replace(pair, caption=words(pair.spec, pair.caption)) for pair in pairs]
     painter.check([pair.caption for pair in pairs])
     settings = {
-        "names": vars(names), "options": options, "limits": limits, "painter": painter.digest,
-        "pairs": digest([[pair.id, pair.caption] for pair in pairs]),
+        "names": vars(names) | {"prompts": words.digest}, "options": options, "limits": limits,
+        "painter": painter.digest, "pairs": digest([[pair.id, pair.caption] for pair in pairs]),
     }  # fmt: skip
     run = RunDirectory.open(out, "imagine", settings, seed=options.seed)
     judge, second = (open_judge(name, device) for name in (names.judge, names.second))
     trust = _trust((judge, second), names, painter.size, run.path)
     eyes, size = _eyes(names.tower, device)
     jury = Jury(judge, second, eyes, size, Usual.of(pairs, painter.size), screen, limits)
-    figures = Loop(pairs, painter, jury, run.path, options, workers, ray).run()
+    figures = Loop(pairs, painter, jury, run.path, options, words, workers, ray).run()
     held = sorted(path.parent.name for path in run.path.glob("*/scores.json"))
     show(run.path, figures, trust, {name: judge_round(run.path / name, jury) for name in held})
     return figures

@@ -36,6 +36,7 @@ CROSSROAD = {
 }  # fmt: skip
 VEHICLES = ("car", "van", "truck", "bus", "motorcycle", "bicycle")
 SEEN = ("light", "obstacles", "crossroad")  # slots that a picture shows by itself
+DETAILS = "details"  # in the provenance of a pair
 VARIED = {"weather": WEATHER, "time": TIME}  # scene words that may change while the facts stay
 
 
@@ -44,8 +45,8 @@ class Spec:
     """The advisory that a picture shall give, and the scene around it.
 
     `advisory.speed_kmh` is None where the rules leave it open (how far the light is, how dense the fog); the other
-    slots must be known. A scene word "" is not told. `vehicles`: words about the traffic. Raises InputError on an empty
-    slot and on a scene word outside the vocabulary.
+    slots must be known. A scene word "" is not told. `vehicles`: words about the traffic; `details`: about what no slot
+    names (`describe`). Raises InputError on an empty slot and on a scene word outside the vocabulary.
     """
 
     advisory: Advisory
@@ -53,6 +54,7 @@ class Spec:
     time: str = ""
     road_class: str = ""
     vehicles: str = ""
+    details: str = ""
 
     def __post_init__(self) -> None:
         empty = [slot for slot in SEEN if getattr(self.advisory, slot) is None]
@@ -93,7 +95,8 @@ class Spec:
         return digest(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        return {"advisory": self.advisory.to_dict(), **self.conditions, "vehicles": self.vehicles}
+        told = {"advisory": self.advisory.to_dict(), **self.conditions, "vehicles": self.vehicles}
+        return {**told, "details": self.details} if self.details else told
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Spec:
@@ -119,6 +122,7 @@ class Spec:
             self.vehicles,
             ", ".join([*_light_words(self.light), *(OBSTACLE[kind] for kind in OBSTACLES if kind in self.obstacles)]),
             ", ".join(ground + [CROSSROAD[kind] for kind in reversed(CROSSROADS) if kind in self.crossroad]),
+            self.details,
             "" if self.advisory.speed_kmh is None else f"recommended speed: {self.advisory.speed_kmh} km/h",
         ]
         return " ".join(f"{text[0].upper()}{text[1:]}." for text in sentences if text)
@@ -163,13 +167,15 @@ def _speed(spec: Spec) -> int | None:
 
 
 def spec_of(sample: Sample) -> Spec:
-    """What a frame shows, by its truth, conditions and evidence. Raises InputError where a fact of it is not known."""
+    """What a frame shows, by its truth, conditions and evidence, and what a VLM has said of it. Raises InputError where
+    a fact of it is not known."""
     advisory = (sample.truth or Truth.unknown()).advisory()
     unknown = [slot for slot in SEEN if getattr(advisory, slot) is None]
     if unknown:
         raise InputError(f"sample {sample.id}: {unknown[0]} is not known, so that a caption could not name it")
     words = {name: str(sample.conditions.get(name) or "") for name in ("weather", "time", "road_class")}
-    return Spec(advisory, **words, vehicles=_vehicles((sample.evidence or {}).get("objects", ())))
+    details = str((sample.provenance or {}).get(DETAILS) or "")
+    return Spec(advisory, **words, vehicles=_vehicles((sample.evidence or {}).get("objects", ())), details=details)
 
 
 def _vehicles(objects: Sequence[Mapping[str, Any]]) -> str:
@@ -214,6 +220,6 @@ def draw_specs(known: Sequence[Spec], count: int, seed: int = 0, vary: float = 0
         spec = known[int(index)]
         if rng.random() < vary:
             words: dict[str, Any] = {name: str(rng.choice(found)) for name, found in values.items() if found}
-            spec = replace(spec, **words)
+            spec = replace(spec, details="", **words)  # what was seen in other weather may not be there
         drawn.append(spec.with_rules())
     return drawn

@@ -103,13 +103,13 @@ def compose(
     pictures, roles, words = [frame], ["frame"], [given] if given else []
     choices = []
     for block in book.blocks:
-        reason = _lacks(block, known)
+        reason = lacks(block, known)
         if reason:
             choices.append(Choice(block.id, False, reason))
             continue
         text, aid, why = "", _Shown(), ""
         if block.aid is None:
-            text = _filled(block, known)
+            text = filled(block, known)
             cost = counter.words(" " + text)
         else:
             aid = _shown(block.aid, pictures[0], look, sharp or frame, previous)
@@ -132,7 +132,7 @@ def compose(
     return Prompt(tuple(pictures), tuple(roles), question, tuple(choices), spent, book.digest)
 
 
-def _lacks(block: Block, known: dict[str, Any]) -> str:
+def lacks(block: Block, known: dict[str, Any]) -> str:
     """Why `block` is left out; "" where it applies."""
     if not block.active:
         return "not active"
@@ -144,7 +144,8 @@ def _lacks(block: Block, known: dict[str, Any]) -> str:
     return ""
 
 
-def _filled(block: Block, known: dict[str, Any]) -> str:
+def filled(block: Block, known: dict[str, Any]) -> str:
+    """The words of `block` with the facts that it names."""
     values = {name: _word(known[name]) for name in block.names()}
     return block.text.strip().format(**values)
 

@@ -20,21 +20,27 @@ COUNTED = ("light", "obstacles", "crossroad", "speed")
 @dataclass(frozen=True, kw_only=True)
 class Pairs(Stage):
     """Filter the labelled frames of `data` into pairs of picture and caption, as `pacenote imagine --do pairs`; the
-    Dataset is `${NAME.out}`. `judge`: a model whose sure reading of another slot value refuses a pair."""
+    Dataset is `${NAME.out}`. `judge`: a model whose sure reading of another slot value refuses a pair. `describe`: a
+    VLM that adds what no slot names; with `endpoint` the name of a served one."""
 
     READS = ("data", "judge")
     data: tuple[str, ...]
     judge: str | None = None
+    describe: str = ""
+    endpoint: str = ""
     split: Split = "train"
     device: str = "auto"
 
     def run(self, out: Path, context: Context) -> None:
+        from pacenote.imagine.describe import open_describer
         from pacenote.imagine.judge import open_judge
         from pacenote.imagine.pairs import make_pairs
         from pacenote.training.loop import pick_device
 
-        judge = open_judge(self.judge, pick_device(self.device)) if self.judge else None
-        make_pairs(self.data, out, judge=judge, split=self.split)
+        device = pick_device(self.device)
+        judge = open_judge(self.judge, device) if self.judge else None
+        describer = open_describer(self.describe, self.endpoint, device) if self.describe else None
+        make_pairs(self.data, out, judge=judge, split=self.split, describer=describer)
 
     def show(self, page: Page, out: Path) -> None:
         from pacenote.recipes.show import show_dataset
@@ -89,6 +95,7 @@ class Imagine(Stage):
     known_split: Split = "train"
     tower: str = "starter-teacher"
     screen: str = ""
+    prompts: str = ""  # a book, by name or file
     limit: int | None = None
     split: Split = "train"
     size: tuple[int, ...] = ()  # width, height px; (): the painter's own
@@ -119,7 +126,7 @@ class Imagine(Stage):
         check_judges(self.judge, self.second, self.trained)  # before gigabytes are loaded
         names = Names(
             self.pairs, self.judge, self.second, self.known or "", self.known_split, self.tower, self.trained,
-            self.screen, self.limit, self.split,
+            self.screen, self.limit, self.split, self.prompts,
         )  # fmt: skip
         size = (self.size[0], self.size[1]) if self.size else None
         painter = open_painter(
