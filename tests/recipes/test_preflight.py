@@ -11,7 +11,7 @@ import pytest
 from pacenote.cli import main
 from pacenote.errors import InputError
 from pacenote.imagine.lora import PaintLora
-from pacenote.imagine.preflight import check_painter, longest_prompt
+from pacenote.imagine.preflight import check_painter, longest_negative, longest_prompt
 from pacenote.training.preflight import StageReport
 from tests.imagine import tiny
 from tests.models.tiny import tiny_model
@@ -56,6 +56,15 @@ def test_what_a_painter_cannot_do_is_said(painter: Path, tmp_path: Path) -> None
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
     with pytest.raises(InputError, match="a FluxPipeline is not supported; give one of KolorsPipeline"):
         check_painter(str(tmp_path), PaintLora(), report())
+
+
+def test_what_a_painter_is_told_to_leave_out_is_checked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    painter = tiny.save("sd", tmp_path)
+    monkeypatch.setattr("pacenote.imagine.preflight.longest_prompt", lambda: "red")  # its tokenizer spells letters
+    check_painter(str(painter), PaintLora(rank=2), found := report())
+    assert not found.faults
+    check_painter(str(painter), PaintLora(rank=2), found := report(), negatives=True)
+    assert any(longest_negative()[:20] in reason for reason in found.faults)
 
 
 def test_the_longest_prompt_names_everything() -> None:

@@ -22,9 +22,12 @@ PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 HALF = 2  # bytes of a frozen weight in bfloat16, as it is held on a GPU
 
 
-def check_painter(name: str, options: PaintLora, report: StageReport, size: tuple[int, int] | None = None) -> None:
-    """Fill `report`: the kind of pipeline, the LoRA on its UNet, the longest prompt, the size of pictures (width,
-    height), memory of weights and adapter. Raises InputError where there is no such painter."""
+def check_painter(
+    name: str, options: PaintLora, report: StageReport, size: tuple[int, int] | None = None, *, negatives: bool = False
+) -> None:
+    """Fill `report`: the kind of pipeline, the LoRA on its UNet, the longest prompt (with `negatives` the longest of
+    them, too), the size of pictures (width, height), memory of weights and adapter. Raises InputError where there is no
+    such painter."""
     root = _configs(name)
     index = read_json(root / "model_index.json")
     encoding = encoding_of(str(index.get("_class_name")), name)
@@ -41,7 +44,9 @@ def check_painter(name: str, options: PaintLora, report: StageReport, size: tupl
     report.memory_gib = {part: round(value / GIB, 3) for part, value in memory.items()}
     report.warn("memory of activations is not estimated: it depends on diffusers' attention kernels")
     _check_size(size or encoding.size, 2 ** (len(found["vae"].config.block_out_channels) - 1), report)
-    _check_longest(root, index, encoding, name, report)
+    _check_longest(
+        root, index, encoding, name, report, [longest_prompt(), *([longest_negative()] if negatives else [])]
+    )
 
 
 def longest_prompt() -> str:
@@ -51,12 +56,19 @@ def longest_prompt() -> str:
     return Spec(everything, "overcast", "night", "residential", "several cars ahead").prompt()
 
 
+def longest_negative() -> str:
+    """What must not be there in a scene that holds nothing."""
+    return Spec(Advisory(60, Light("none"), frozenset(), frozenset())).negative()
+
+
 def _check_size(size: tuple[int, int], step: int, report: StageReport) -> None:
     if any(length % step for length in size):
         report.fault(f"pictures of {size[0]}x{size[1]} px: width and height must be multiples of {step}")
 
 
-def _check_longest(root: Path, index: dict[str, Any], encoding: Encoding, name: str, report: StageReport) -> None:
+def _check_longest(
+    root: Path, index: dict[str, Any], encoding: Encoding, name: str, report: StageReport, texts: list[str]
+) -> None:
     held = {
         part: _class(index[part]).from_pretrained(root / part)
         for part in ("tokenizer", "tokenizer_2")
@@ -65,12 +77,11 @@ def _check_longest(root: Path, index: dict[str, Any], encoding: Encoding, name: 
     if not held:
         report.warn("lengths of prompts are not checked: no tokenizer lies beside the configurations")
         return
-    text = longest_prompt()
     try:
-        check_lengths(SimpleNamespace(**held), encoding, [text], name)
+        check_lengths(SimpleNamespace(**held), encoding, texts, name)
     except InputError as error:
         report.fault(str(error))
-    report.preview = text
+    report.preview = texts[0]
 
 
 def _configs(name: str) -> Path:

@@ -84,9 +84,8 @@ def _check_imagine(stage: Imagine, report: StageReport) -> None:
     if later := _later([stage.painter]):
         report.warn(f"the painter is made by {later}")
     else:
-        check_painter(
-            stage.painter, stage.loop(0).lora, report, size=(stage.size[0], stage.size[1]) if stage.size else None
-        )
+        options, size = stage.loop(0), (stage.size[0], stage.size[1]) if stage.size else None
+        check_painter(stage.painter, options.lora, report, size, negatives=options.negatives)
 
 
 def _later(names: Sequence[str]) -> str:
