@@ -59,14 +59,6 @@ def test_the_kernels_layout_is_spelt_out_exactly(rows: int) -> None:
     torch.testing.assert_close(held, dense, rtol=1e-5, atol=1e-6)
 
 
-def test_words_unpack_as_compressed_tensors_packs_them() -> None:
-    pack = pytest.importorskip("compressed_tensors.compressors.pack_quantized.helpers").pack_to_int32
-    values = torch.randint(0, 16, (20, 96), dtype=torch.uint8)
-    signed = (values.to(torch.int16) - 8).to(torch.int8)
-    assert torch.equal(int4.unpack(pack(signed, 4), 96), values)
-    assert torch.equal(int4.unpack(pack(signed, 4, packed_dim=0), 20, 0), values)
-
-
 @pytest.mark.parametrize(("rows", "width", "group"), [(20, 64, 32), (32, 48, 16)])
 def test_shapes_that_no_kernel_takes_are_declined(rows: int, width: int, group: int) -> None:
     values, scale, zero, _ = layer(rows, width, group, 0)
@@ -83,12 +75,6 @@ def test_packed_layers_are_not_saved_in_the_kernels_layout() -> None:
     values, scale, zero, _ = layer(32, 64, 32, 0)
     with pytest.raises(InputError, match="copy the checkpoint"):
         int4.int4_linear(values, scale, zero).state_dict()
-
-
-def test_an_unknown_quantization_is_named() -> None:
-    with pytest.raises(InputError, match="unknown quantization 'squeeze'"):
-        int4.takes(SimpleNamespace(quantization_config={"quant_method": "squeeze"}), "here")
-    assert not int4.takes(SimpleNamespace(), "here")
 
 
 def test_rows_cost_where_packed_layers_are_large(monkeypatch: pytest.MonkeyPatch) -> None:

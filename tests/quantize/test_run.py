@@ -234,7 +234,7 @@ def test_groups_are_the_largest_that_divide() -> None:
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
 def test_targets_and_what_is_left_out_split_the_model(family: str) -> None:
-    from pacenote.models.int4 import targeted
+    from pacenote.models.packed import targeted
 
     model = tiny_model(family)
     own = linear_layers(model)

@@ -267,7 +267,7 @@ def load(
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
-    from pacenote.models import int4
+    from pacenote.models import packed
     from pacenote.models.processor import load_processor
     from pacenote.models.vision import install
 
@@ -277,7 +277,7 @@ def load(
         family = family_of(config, source)
         if weights:
             more: dict[str, Any] = {"quantization_config": _nf4(config, family), "device_map": device} if nf4 else {}
-            if int4.takes(config, name_or_directory):
+            if packed.takes(config, name_or_directory):
                 more |= {"config": config, "output_loading_info": True}
             model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype or "auto", **more)
             model, info = model if "config" in more else (model, None)
@@ -293,9 +293,9 @@ def load(
     install(model)
     if weights and not nf4:
         model = model.to(device)
-        int4.decompress(model, dtype)
+        packed.decompress(model, dtype)
     if info is not None:
-        int4.finish(model, name_or_directory, info)
+        packed.finish(model, name_or_directory, info)
     return Model(family, model.eval(), processor, str(name_or_directory))
 
 

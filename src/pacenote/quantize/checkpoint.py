@@ -82,7 +82,7 @@ def check(place: Path, device: str, dtype: Any, samples: Sequence[Sample], wante
     """
     from transformers import AutoModelForImageTextToText
 
-    from pacenote.models import Model, int4, load
+    from pacenote.models import Model, load, packed
     from pacenote.models.vision import install
     from pacenote.quantize.compress import quiet
 
@@ -94,7 +94,7 @@ def check(place: Path, device: str, dtype: Any, samples: Sequence[Sample], wante
     with quiet():
         stock, info = AutoModelForImageTextToText.from_pretrained(place, dtype=dtype, output_loading_info=True)
         install(stock)
-        int4.decompress(stock, dtype)
+        packed.decompress(stock, dtype)
         for what in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
             if info.get(what):
                 raise PacenoteError(f"the saved checkpoint has {what.replace('_', ' ')}: {min(map(str, info[what]))}")
