@@ -23,6 +23,7 @@ from pacenote.quantize.bounds import at_most, needed, upper
 from pacenote.quantize.calibrate import capture
 from pacenote.quantize.paired import Asked, lie, with_hint
 from pacenote.quantize.sensitivity import measure, rounded, table
+from pacenote.work import read_json
 from tests.advisory.strategies import advisories
 from tests.models.tiny import tiny_model
 
@@ -179,6 +180,18 @@ def test_a_recipe_quantizes_and_shows_it(checkpoint: Callable[[str], Path], data
     stage["scheme"] = "W3A16"
     recipe.write_text(yaml.safe_dump({"name": "q", "stages": {"small": stage}}))
     assert main(["run", str(recipe), "--out", str(tmp_path / "other")]) == 2
+
+
+def test_a_checkpoint_that_is_there_is_audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["quantize", "starter-distilled", "--checkpoint", "starter-distilled-int4", "--audit", "streets-test"]
+    out = tmp_path / "audit"
+    assert main([*argv, "--audit-limit", "6", "--max-red-green", "1", "--out", str(out)]) == 0
+    assert read_json(out / "audit.json")["n"] >= 6 and "red became green" in capsys.readouterr().out.lower()
+    assert main([*argv, "--audit-limit", "6", "--out", str(tmp_path / "strict")]) == 1  # so few frames show nothing
+    assert (tmp_path / "strict" / "audit.md").is_file() and "the limit is 0.50%" in capsys.readouterr().err
+    assert main([*argv[:4], "--out", str(tmp_path / "none")]) == 2
+    assert main(["quantize", "starter-distilled", "--out", str(tmp_path / "none")]) == 2
+    assert "--data" in capsys.readouterr().err and not (tmp_path / "none").exists()
 
 
 def test_the_audit_writes_both_files(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ EPILOG = """examples:
   pacenote quantize starter-student --data data/streets --out models/student-int4
   pacenote quantize models/seven --data data/streets --out models/seven-int4 --methods rtn awq --device cuda
   pacenote quantize starter-student --data data/streets --out models/int4 --audit data/audit --max-red-green 0.005
+  pacenote quantize starter-distilled --checkpoint starter-distilled-int4 --audit data/audit --out runs/audit
 
 Writes quantization.json beside the weights, and with --audit audit.json and audit.md. A checkpoint whose bound of red
 that became green is above --max-red-green goes to DIR.rejected, and the exit code is 1.
@@ -23,8 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="MODEL", help="a 16-bit model: directory, shipped name or hub id")
-    parser.add_argument("--data", nargs="+", required=True, metavar="DATASET", help="with splits train and dev")
+    parser.add_argument("--data", nargs="+", default=[], metavar="DATASET", help="with splits train and dev")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the checkpoint; must be empty")
+    parser.add_argument(
+        "--checkpoint", default="", metavar="DIR",
+        help="make none: --audit this one; audit.json and audit.md go to --out",
+    )  # fmt: skip
     parser.add_argument("--scheme", default="W4A16", metavar="NAME", help="W4A16, W8A16 or W8A8 (W4A16)")
     parser.add_argument(
         "--methods", nargs="+", default=list(METHODS), metavar="NAME", help=f"of {', '.join(METHODS)} (all)"
@@ -58,17 +63,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from pacenote.errors import InputError
-    from pacenote.quantize.audited import AuditOptions, quantize_audited, report
+    from pacenote.quantize.audited import AuditOptions, audit_checkpoint, quantize_audited, report
     from pacenote.quantize.settings import QuantizeOptions
     from pacenote.work import write_json
 
     if args.audit_limit is not None and args.audit_limit < 1:
         raise InputError(f"--audit-limit {args.audit_limit}: give at least 1")
+    audit = AuditOptions(tuple(args.audit), args.audit_split, args.audit_limit, args.max_red_green, args.control)
+    if args.checkpoint:
+        found = audit_checkpoint(args.model, args.checkpoint, args.out, audit, device=args.device, seed=args.seed)
+        if args.json:
+            write_json(args.json, found)
+        print((args.out / "audit.md").read_text())
+        return 0
+    if not args.data:
+        raise InputError("--data: give a Dataset with splits train and dev to calibrate on")
     options = QuantizeOptions(
         scheme=args.scheme, methods=tuple(args.methods), rows=args.rows, dev_rows=args.dev_rows, group=args.group,
         balance=args.balance, sensitivity=args.sensitivity, seed=args.seed, device=args.device,
     )  # fmt: skip
-    audit = AuditOptions(tuple(args.audit), args.audit_split, args.audit_limit, args.max_red_green, args.control)
     figures = quantize_audited(args.model, args.data, args.out, options, audit)
     if args.json:
         write_json(args.json, figures)

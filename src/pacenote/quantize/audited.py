@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pacenote.errors import InputError
+from pacenote.errors import InputError, PacenoteError
 from pacenote.quantize.audit_tables import Table
 from pacenote.quantize.settings import QuantizeOptions
 
@@ -52,6 +52,29 @@ def quantize_audited(
             open_source(name, audit.split)  # a wrong name is said before the work, not behind it
     figures = quantize(model, data, out, options, gate if audit.data else None)
     return figures | {"audit": held.get("audit")}
+
+
+def audit_checkpoint(
+    model: str, checkpoint: str, out: Path, audit: AuditOptions, *, device: str = "auto", seed: int = 0
+) -> dict[str, Any]:
+    """Audit a checkpoint that is there already against its 16-bit `model`; `audit.json` and `audit.md` go to `out`.
+
+    Raises PacenoteError where the bound is above the limit; what was found stays in `out`.
+    """
+    from pacenote.quantize import audit as audits
+    from pacenote.work import prepare_out
+
+    if not audit.data:
+        raise InputError("--checkpoint is for an audit: give --audit DATASET")
+    prepare_out(out)
+    figures = audits.audit(
+        model, checkpoint, audit.data, split=audit.split, limit=audit.limit, device=device, control=audit.control,
+        seed=seed,
+    )  # fmt: skip
+    audits.write(figures, out)
+    if why := audits.verdict(figures, audit.most):
+        raise PacenoteError(f"{why}; see {out / 'audit.md'}")
+    return figures
 
 
 def tables(figures: dict[str, Any]) -> Iterator[Table]:
