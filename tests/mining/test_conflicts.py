@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacenote.mining.conflicts import conflicts, local_hour
+from pacenote.mining.conflicts import conflicts, implausible, local_hour
+from pacenote.mining.labels import Labels
 
 DAY, NIGHT = {"weather": "clear", "time": "day"}, {"weather": "rain", "time": "night"}
 
@@ -59,3 +61,14 @@ def test_the_hour_needs_a_clock_since_1970_and_an_offset() -> None:
     assert local_hour(noon, None) is None
     assert local_hour(812.5, 0.0) is None
     assert local_hour(math.nan, 0.0) is None
+
+
+def test_a_seldom_kind_in_many_drives_is_told_and_one_crash_is_not() -> None:
+    def drive(*there: int) -> Labels:
+        return Labels({"obstacles.crash": np.array(there), "obstacles.cone": np.array([1] * len(there))}, {})
+
+    many = [drive(1, 1, 0, 0), drive(0, 1, 0, 0), drive(1, 0, 0, 0), drive(0, 0, 0, 0)]
+    (line,) = implausible(many)
+    assert "crash is the label of 25% of the frames, in 3 of 4 drives" in line and "--unknown crash" in line
+    assert implausible([drive(1, 1, 1, 1), *many[3:] * 9]) == []  # behind a crash for a while
+    assert implausible([]) == [] and implausible([Labels({}, {})]) == []

@@ -196,6 +196,19 @@ def test_other_settings_do_not_mix(tmp_path: Path, scripted: Scripted) -> None:
         mine([source], tmp_path / "out", Asking(), Labelling(dedup=False, method="window"))
 
 
+@pytest.mark.parametrize("method", ["full", "raw"])
+def test_a_fact_of_which_no_source_is_believed_gets_no_label(tmp_path: Path, scripted: Scripted, method: str) -> None:
+    labelling = Labelling(dedup=False, method=method, unknown=("light", "crash"))
+    assert labelling.unknown == ("light", "obstacles.crash")
+    mine([drives(tmp_path, count=1)], tmp_path / "out", Asking(), labelling)
+    for sample in Dataset.open(tmp_path / "out", "train"):
+        assert sample.truth is not None
+        assert sample.truth.light_state is None and sample.truth.obstacles["crash"] is None
+        assert "light" not in (sample.posterior or {}) and sample.truth.speed_kmh is not None
+    with pytest.raises(InputError, match="'lorry' is no fact of a label"):
+        Labelling(unknown=("lorry",))
+
+
 def test_silence_of_a_detector_says_nothing_of_what_it_cannot_see() -> None:
     assert set(from_detections([], frozenset({"cone"}))) == {"obstacles.cone"}
     assert from_detections([], frozenset({"traffic_light"}))["light"][0] == 1.0

@@ -57,6 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--least", type=float, default=0.5, metavar="P", help="certainty below which a slot weighs 0 (0.5)"
     )
+    how.add_argument(
+        "--unknown", nargs="+", default=[], metavar="KIND",
+        help="facts of which no source is believed (crash, light, ...): they get no label",
+    )  # fmt: skip
     how.add_argument("--keep", type=int, metavar="N", help="at most N frames: rare, disputed, contradicted ones first")
     how.add_argument("--no-dedup", action="store_true", help="keep frames that repeat another of their drive")
     parser.add_argument(
@@ -94,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     labelling = Labelling(
         method=args.method, motion=args.motion, least=args.least, keep=args.keep, dedup=not args.no_dedup,
-        seed=args.seed,
+        unknown=tuple(args.unknown), seed=args.seed,
     )  # fmt: skip
     mined = mine(
         args.drives, args.out, asking, labelling, gold=[(args.gold, args.gold_split)] if args.gold else [],

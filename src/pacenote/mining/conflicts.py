@@ -1,4 +1,5 @@
-"""Where the picture and the car's other sensors disagree: a reason to look, never a reason to overrule either.
+"""Where the picture and the car's other sensors disagree, or labels and what roads are like: a reason to look, never a
+reason to overrule either.
 
 Bounds are wide on purpose. An overcast day has over 1,000 lux and street lighting under 50; a tunnel, a bridge or a
 covered sensor explains much between, and is worth a look only when it is far out.
@@ -7,13 +8,21 @@ covered sensor explains much between, and is worth a look only when it is far ou
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pacenote.mining.facts import FACT, PRESENT
+
+if TYPE_CHECKING:
+    from pacenote.mining.labels import Labels
 
 # Lux outside that fits the time of day as seen: (least, most).
 LUX = {"day": (50.0, math.inf), "dusk": (0.5, 20_000.0), "night": (0.0, 1_000.0)}
 # Local hours at which the sun is up, or down, all year at latitudes below 50 degrees.
 NOON, MIDNIGHT = (10.0, 15.0), (23.0, 4.0)
 WIPING, STILL = 0.5, 0.02  # share of the last half minute that the wipers moved
+SELDOM = {"crash": 0.05, "animal": 0.05, "debris": 0.1}  # share of frames that no stretch of road explains
+DRIVES = 3  # and in so many drives at least: one drive may well stand behind a crash
 EPOCH_S = 1e9  # a clock that counts from 1970 shows more, one that counts from the start of a drive less
 
 
@@ -37,6 +46,23 @@ def conflicts(
     if _known(wipers) and float(wipers or 0.0) <= STILL and weather == "rain":
         reasons.append("picture says rain, wipers off")
     return tuple(reasons)
+
+
+def implausible(drives: Sequence[Labels]) -> list[str]:
+    """A line for each kind that is seldom met and yet labelled in many frames of many drives: sources that were made
+    elsewhere may take something common for it."""
+    found = []
+    for kind, most in SELDOM.items():
+        own = [one.classes[f"obstacles.{kind}"] == PRESENT for one in drives if f"obstacles.{kind}" in one.classes]
+        frames, there = sum(len(one) for one in own), sum(int(one.sum()) for one in own)
+        held = sum(bool(one.any()) for one in own)
+        if frames and there > most * frames and held >= DRIVES:
+            found.append(
+                f"{FACT[f'obstacles.{kind}'].kind} is the label of {there / frames:.0%} of the frames, in {held} of"
+                f" {len(own)} drives: the sources may take something common for it; look at the report, and leave it"
+                f" unlabelled with --unknown {kind}"
+            )
+    return found
 
 
 def local_hour(time_s: float, utc_offset_h: float | None) -> float | None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pacenote.advisory import CROSSROADS, OBSTACLES, Advisory, Truth
 from pacenote.advisory.domain import LIGHT_STATES, SPEEDS
+from pacenote.errors import InputError
 from pacenote.mining.window import MISSING
 from pacenote.models.heads import CONDITIONS
 
@@ -57,3 +58,11 @@ FACTS: tuple[Fact, ...] = (
 CONDITION = "conditions"  # the slot of facts that no Advisory names
 HIDDEN: tuple[Fact, ...] = tuple(Fact(name, CONDITION, values) for name, values in CONDITIONS.items())
 FACT: Mapping[str, Fact] = {fact.name: fact for fact in (*FACTS, *HIDDEN)}
+
+
+def fact_named(word: str) -> Fact:
+    """The fact of that name or kind: `crash` is `obstacles.crash`. Raises InputError for what is no fact of a label."""
+    known = {fact.kind or fact.name: fact for fact in FACTS} | {fact.name: fact for fact in FACTS}
+    if word not in known:
+        raise InputError(f"'{word}' is no fact of a label; the facts are {', '.join(f.kind or f.name for f in FACTS)}")
+    return known[word]

@@ -24,7 +24,9 @@ from pacenote.mining import fusion as fusing
 from pacenote.mining import votes as voting
 from pacenote.mining.balance import Candidate, choose
 from pacenote.mining.calibrate import calibrated
+from pacenote.mining.conflicts import implausible
 from pacenote.mining.duplicates import Duplicates, signature, slots_key
+from pacenote.mining.facts import fact_named
 from pacenote.mining.fusion import FactModel
 from pacenote.mining.labels import METHODS, Labels, label, sample_of
 from pacenote.mining.open import find, open_drive
@@ -64,7 +66,8 @@ class Asking:
 class Labelling:
     """How votes become labels. `method` of `labels.METHODS`; `motion`: a soft source, the paper's hard correction, or
     none; `least`: certainty below which a slot gets weight 0; `keep`: at most so many frames; `dedup`: refuse frames
-    that repeat another of their drive."""
+    that repeat another of their drive; `unknown`: facts (or kinds) of which no source is believed: they stay without
+    a label, and nothing is concluded from them."""
 
     method: str = "full"
     motion: str = "soft"
@@ -72,9 +75,11 @@ class Labelling:
     least: float = 0.5
     keep: int | None = None
     dedup: bool = True
+    unknown: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "unknown", tuple(fact_named(word).name for word in self.unknown))
         for name, value, known in (("method", self.method, METHODS), ("motion", self.motion, MOTIONS)):
             if value not in known:
                 raise InputError(f"{name} '{value}' is not one of {', '.join(known)}")
@@ -112,6 +117,7 @@ def mine(
     RunDirectory.open(out, "mine", key, seed=labelling.seed)
     kept = votes or out / VOTES
     told = ask([*refs, *(ref for ref, *_ in held)], kept, asking, workers=workers, ray=ray)
+    told = {name: votes.without(labelling.unknown) for name, votes in told.items()}
     drives = [told[ref.name] for ref in refs if ref.name in told]
     if not drives:
         raise InputError(f"{paths[0]}: no drive of {len(refs)} could be used; see the lines above")
@@ -124,6 +130,8 @@ def mine(
         )
     write_json(out / FUSION, {name: model.to_dict() for name, model in learnt.items()})
     labels = [label(one, learnt, labelling.method, hard=labelling.motion == "hard") for one in drives]
+    for line in implausible(labels):
+        say(line)
     made = {"labeler": asking.labeler, "experts": list(asking.experts), "prompts": asking.prompts, **asdict(labelling)}
     chosen = _choose(drives, labels, labelling)
     meant = digest([model.to_dict() for model in learnt.values()])
@@ -269,6 +277,7 @@ def write_drive(shard: Shard, partial: Path) -> dict[str, Any]:
     """Label one drive and write its frames; those that are refused go along with their reason."""
     order: _Order = shard.payload
     votes = voting.read(order.votes / f"{_file_name(order.ref.name)}.jsonl", order.ref.name)
+    votes = votes.without(order.labelling.unknown)
     learnt = {name: FactModel.from_dict(held) for name, held in read_json(order.out / FUSION).items()}
     labels = label(votes, learnt, order.labelling.method, hard=order.labelling.motion == "hard")
     rejected = [Rejected(f"{votes.drive}-{frame:06d}", why, "mined") for frame, why in votes.refused.items()]

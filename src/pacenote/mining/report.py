@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pacenote.advisory import CROSSROADS, LIGHT_STATES, OBSTACLES
+from pacenote.mining.conflicts import implausible
 from pacenote.mining.facts import FACT, FACTS
 from pacenote.mining.fusion import MOTION, FactModel, split_view
 from pacenote.mining.labels import Labels
@@ -41,6 +42,8 @@ def report(mined: Mined) -> Path:
         f"{len(mined.drives)} drives, {sum(len(v.times) for v, _ in mined.drives)} frames asked about, {held} kept, "
         f"{refused} refused. Posteriors are {'' if card['notes']['calibrated'] else 'not '}calibrated on gold drives."
     )
+    for line in implausible([labels for _, labels in mined.drives]):
+        page.paragraph(line[0].upper() + line[1:] + ".")
     _counts(page, mined)
     _odd(page, mined.drives)
     _timelines(page, mined)

@@ -50,10 +50,10 @@ def pace(times: Floats, speeds: Floats) -> Ints:
 def by_rule(posterior: Mapping[str, Floats]) -> Floats:
     """(T, speeds) what the rule makes of the likeliest facts and of every road class that may be.
 
-    `posterior`: fact -> (T, values), weather, time and road class among them.
+    `posterior`: fact -> (T, values), weather, time and road class among them; what it does not hold is not there.
     """
-    told = {name: p.argmax(1) for name, p in posterior.items()}
     roads = posterior["road_class"]
+    told = {"light": np.zeros(len(roads), dtype=int)} | {name: p.argmax(1) for name, p in posterior.items()}
     there = {name.split(".")[1]: value == PRESENT for name, value in told.items() if "." in name}
     none = np.zeros(len(roads), dtype=bool)
     rows = np.stack(

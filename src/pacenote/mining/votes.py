@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -61,6 +61,13 @@ class Votes:
         """(T - 1,) driven between frames; 0 where the speed is not known, so that only seconds count."""
         speed = np.nan_to_num(self.signals["speed_mps"])
         return np.asarray((speed[1:] + speed[:-1]) / 2 * self.seconds)
+
+    def without(self, facts: Collection[str]) -> Votes:
+        """The same, with nothing said of `facts`."""
+        if not facts:
+            return self
+        said = {name: {fact: p for fact, p in own.items() if fact not in facts} for name, own in self.said.items()}
+        return replace(self, said=said)
 
     def labels(self, fact: str, source: str) -> Ints:
         """(T,) the likeliest class of a fact as a source says it, MISSING where it said nothing."""

@@ -31,6 +31,7 @@ class MiningStage(Stage):
     least: float = 0.5
     dedup: bool = True
     keep: int | None = None
+    unknown: tuple[str, ...] = ()
 
     def sources(self) -> dict[str, str]:
         return super().sources() | book_of(self.prompts)
@@ -56,8 +57,9 @@ class MiningStage(Stage):
         from pacenote.mining.mine import Labelling
 
         return Labelling(
-            method=method, motion=self.motion, least=self.least, keep=self.keep, dedup=self.dedup, seed=context.seed
-        )
+            method=method, motion=self.motion, least=self.least, keep=self.keep, dedup=self.dedup,
+            unknown=self.unknown, seed=context.seed,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
