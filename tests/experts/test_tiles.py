@@ -15,10 +15,11 @@ from PIL import Image
 from pacenote.advisory import OBSTACLES
 from pacenote.cli import main
 from pacenote.data import Card, Dataset, DatasetWriter
+from pacenote.data.classes import CLASS_INDEX, CLASSES
 from pacenote.errors import InputError
 from pacenote.experts import open_expert
 from pacenote.experts.detection import Detection, likely
-from pacenote.experts.tiles import FILE, TileLook, cut, fit, meant, moved, parts
+from pacenote.experts.tiles import FILE, TileLights, TileLook, cut, fit, meant, moved, parts
 from pacenote.models import load, resolve
 from tests.models.tiny import tiny_model
 
@@ -58,6 +59,27 @@ def test_it_looks_at_parts_too(monkeypatch: pytest.MonkeyPatch) -> None:
         x0, y0, x1, y1 = one.box
         assert 0 <= x0 < x1 <= image.width + 1e-6 and 0 <= y0 < y1 <= image.height + 1e-6
     assert expert.digest != open_expert(f"look:{STUDENT}").digest
+
+
+def test_of_lights_the_part_tells_whose_they_are() -> None:
+    expert = open_expert(f"lights:{STUDENT}")
+    assert isinstance(expert, TileLights) and expert.kinds == {"traffic_light"} and not expert.lines
+    assert expert.digest != open_expert(f"tiles:{STUDENT}").digest
+    whole, part = np.zeros((9, 16, 40)), np.ones((9, 16, 40))
+
+    def told(images: list[Image.Image]) -> list[tuple[np.ndarray, np.ndarray]]:
+        near = len(images) > 1
+        patches = np.zeros((18, 32, len(CLASSES)))
+        if near:
+            patches[4, 5, CLASS_INDEX["light_red"]] = 0.9
+        return [(patches, part if near else whole) for _ in images]
+
+    expert._told = told  # type: ignore[method-assign, assignment]
+    (found,) = expert.detect([Image.new("RGB", (640, 360))])
+    assert found and found[0].state == "red" and likely(found[0]) == pytest.approx(0.9)  # the whole frame sees none
+    obstacles = open_expert(f"tiles:{STUDENT}")
+    obstacles._told = told  # type: ignore[attr-defined]
+    assert obstacles.detect([Image.new("RGB", (640, 360))]) == [[]]
 
 
 def test_a_small_thing_is_likelier_in_a_part() -> None:

@@ -9,14 +9,14 @@ from pacenote.errors import InputError
 from pacenote.experts.detection import KINDS, Detection, Expert, suppressed
 
 CHOICES = (
-    "classical, look:MODEL (the heads of a starter's tower), tiles:MODEL (the same on parts of the picture, too), "
-    "FILE.onnx, or an object-detection checkpoint"
+    "classical, look:MODEL (the heads of a starter's tower), tiles:MODEL (the same on parts of the picture, for "
+    "obstacles), lights:MODEL (likewise for small traffic lights), FILE.onnx, or an object-detection checkpoint"
 )
 
 
 def open_expert(spec: str, device: str = "cpu") -> Expert:
-    """The expert that `spec` names: "classical", "look:MODEL", "tiles:MODEL", a FILE.onnx, a directory or a hub id
-    (owner/name).
+    """The expert that `spec` names: "classical", "look:MODEL", "tiles:MODEL", "lights:MODEL", a FILE.onnx, a
+    directory or a hub id (owner/name).
 
     `device` is for checkpoints. Raises InputError for any other word and for a model that cannot be used.
     """
@@ -29,11 +29,12 @@ def open_expert(spec: str, device: str = "cpu") -> Expert:
         from pacenote.models import load
 
         return TowerLook(load(spec.removeprefix("look:"), device=device))
-    if spec.startswith("tiles:"):
-        from pacenote.experts.tiles import TileLook
+    if spec.startswith(("tiles:", "lights:")):
+        from pacenote.experts.tiles import TileLights, TileLook
         from pacenote.models import load
 
-        return TileLook(load(spec.removeprefix("tiles:"), device=device))
+        kind, _, name = spec.partition(":")
+        return (TileLook if kind == "tiles" else TileLights)(load(name, device=device))
     if spec.lower().endswith(".onnx"):
         from pacenote.experts.onnx import OnnxDetector
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from pacenote.advisory import OBSTACLES
@@ -80,6 +80,12 @@ class Expert(Protocol):
 def likely(one: Detection) -> float:
     """Confidence that a detection is there and concerns the ego car."""
     return one.confidence * (1.0 if one.own is None else one.own)
+
+
+def scaled(one: Detection, factor: float) -> Detection:
+    """A detection in a picture that is `factor` times as large."""
+    x0, y0, x1, y1 = (value * factor for value in one.box)
+    return replace(one, box=(x0, y0, x1, y1))
 
 
 def chance(detections: Iterable[Detection], kind: str) -> float:

@@ -1,7 +1,8 @@
 """The heads of a tower on parts of a picture, each as large as a whole frame: what is small in the frame is seen as if
 it were near.
 
-Costs a pass of the tower a part. What concerns the ego car cannot be told from a part; that is the whole frame's look.
+Costs a pass of the tower a part. Which obstacle concerns the ego car cannot be told from a part; that is the whole
+frame's look. Of a light too small for that look only the part can tell.
 The likeliest of some three thousand patches is nearly always likely, so its probability is brought to what it means by
 a file beside the weights (`fit`, `pacenote calibrate --tiles`); without it detections are good for ranking only.
 """
@@ -46,7 +47,8 @@ class TileLook:
     """
 
     name = "tiles"
-    kinds = frozenset(OBSTACLES)  # lights gain nothing (benchmarks/experts.py), and a part holds no intersection
+    kinds: frozenset[str] = frozenset(OBSTACLES)  # a part holds no intersection; lights: `TileLights`
+    part_tells = False  # whether a part also says what concerns the ego car
 
     def __init__(self, model: Model, lines: Mapping[str, Line] | None = None) -> None:
         self.look = TowerLook(model)
@@ -63,9 +65,8 @@ class TileLook:
             boxes = list(parts(image.size))
             for box, (near, cells) in zip(boxes, self._told([image.crop(box) for box in boxes]), strict=True):
                 size = (box[2] - box[0], box[3] - box[1])
-                ours = cut(
-                    own, [value / side for value, side in zip(box, image.size * 2, strict=True)], cells.shape[:2]
-                )
+                shares = [value / side for value, side in zip(box, image.size * 2, strict=True)]
+                ours = cells if self.part_tells else cut(own, shares, cells.shape[:2])
                 seen += [moved(one, box) for one in things(near, ours, size) if one.kind in self.kinds]
             kept = [meant(one, self.lines[one.kind]) if self.lines else one for one in suppressed(seen, SAME)]
             found.append(sorted(kept, key=lambda one: -likely(one)))
@@ -79,6 +80,21 @@ class TileLook:
             for place, patches, own in zip(places, told.patches.cpu().numpy(), told.own.cpu().numpy(), strict=True):
                 found[place] = (patches, own)
         return found
+
+
+class TileLights(TileLook):
+    """Traffic lights likewise, for pictures with more pixels than the model sees: small lights of real photos.
+
+    Which of them is the ego car's own is told from the part that shows it. On pictures whose lights the whole look
+    sees, that is worse than the whole look (benchmarks/experts.py).
+    """
+
+    name = "lights"
+    kinds = frozenset({"traffic_light"})
+    part_tells = True
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model, {})
 
 
 def parts(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:

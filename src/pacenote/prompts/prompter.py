@@ -97,6 +97,7 @@ class Prompter:
 
     def look(self, images: Sequence[Image.Image]) -> tuple[list[Image.Image], list[Look]]:
         """The frames as the model is shown them, and what the expert says of each."""
+        from pacenote.experts.detection import scaled
         from pacenote.experts.look import TowerLook
         from pacenote.models.frames import fit_frame
 
@@ -109,9 +110,13 @@ class Prompter:
                 Look(frame.size, tuple(detections), guesses)
                 for frame, (detections, guesses) in zip(frames, self.expert.look(frames), strict=True)
             ]
-        elif self.expert is not None:
-            told = self.expert.detect(frames)
-            looks = [Look(frame.size, tuple(own)) for frame, own in zip(frames, told, strict=True)]
+        elif self.expert is not None:  # it may see more in the picture as it was recorded
+            sharp = [self._sharp(image) or frame for image, frame in zip(images, frames, strict=True)]
+            told = self.expert.detect(sharp)
+            looks = [
+                Look(frame.size, tuple(scaled(one, frame.width / seen.width) for one in own))
+                for frame, seen, own in zip(frames, sharp, told, strict=True)
+            ]
         else:
             looks = [Look(frame.size) for frame in frames]
         self.spent.look += (time.perf_counter() - start) * 1000
