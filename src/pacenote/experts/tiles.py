@@ -85,8 +85,8 @@ class TileLook:
 class TileLights(TileLook):
     """Traffic lights likewise, for pictures with more pixels than the model sees: small lights of real photos.
 
-    Which of them is the ego car's own is told from the part that shows it. On pictures whose lights the whole look
-    sees, that is worse than the whole look (benchmarks/experts.py).
+    Which of them is the ego car's own is told from the part that shows it. Where the whole look sees the lights, parts
+    gain nothing (benchmarks/experts.py).
     """
 
     name = "lights"
