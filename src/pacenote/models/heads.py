@@ -74,7 +74,7 @@ class Heads:
             file = Path(resolve(model.name)) / FILE
         except InputError:  # a model that was never saved
             return None
-        if model.family.name != "qwen2_5_vl" or not file.is_file():
+        if not file.is_file() or model.family.name != "qwen2_5_vl":
             return None
         weights = load_file(file)
         width = int(model.model.config.vision_config.out_hidden_size)
