@@ -55,7 +55,7 @@ def ranked(seen: Sequence[Sequence[Detection]], samples: Sequence[Sample]) -> di
 
 
 def measure(expert: Expert, samples: Sequence[Sample]) -> dict[str, Any]:
-    """Figures of one expert on one set."""
+    """Figures of one expert on one set, of what it can see at all."""
     told, times, seen = [], [], []
     for sample in samples:
         picture = sample.image(0)
@@ -68,17 +68,19 @@ def measure(expert: Expert, samples: Sequence[Sample]) -> dict[str, Any]:
     light = {**held["light"], "ci": held["ci"]["light"]["f1"]}
     cone = {**cone, "ci": cone["ci"]["f1"]}
     ms = statistics.median(times)
-    return {"light": light, "cone": cone, "confusion": held["confusion"], "ms": ms,
-            "auc": ranked(seen, samples), "digest": expert.digest}  # fmt: skip
+    told_of = {"light": light} if "traffic_light" in expert.kinds else {}
+    told_of |= {"cone": cone} if "cone" in expert.kinds else {}
+    auc = {kind: value for kind, value in ranked(seen, samples).items() if kind in expert.kinds}
+    return {**told_of, "confusion": held["confusion"], "ms": ms, "auc": auc, "digest": expert.digest}
 
 
 def show(name: str, place: str, figures: dict[str, Any]) -> None:
-    for slot in ("light", "cone"):
-        one = figures[slot]
+    for slot, one in ((slot, figures[slot]) for slot in ("light", "cone") if slot in figures):
         shown = "  ".join("  -  " if one[key] is None else f"{one[key]:.3f}" for key in ("p", "r", "f1"))
         bounds = "" if one["ci"] is None else f"  [{one['ci'][0]:.3f}, {one['ci'][1]:.3f}]"
         print(f"{name:20} {place:12} {slot:6} {shown}{bounds}  n {one['n']:4}  {figures['ms']:7.1f} ms")
-    print(f"{'':33} auc    " + "  ".join(f"{kind} {value:.3f}" for kind, value in figures["auc"].items()))
+    if figures["auc"]:
+        print(f"{'':33} auc    " + "  ".join(f"{kind} {value:.3f}" for kind, value in figures["auc"].items()))
 
 
 def truths(seen: Regions, sample: Sample) -> np.ndarray:
