@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pacenote.mining.facts import FACT, PRESENT
+from pacenote.mining.facts import PRESENT
 
 if TYPE_CHECKING:
     from pacenote.mining.labels import Labels
@@ -58,7 +58,7 @@ def implausible(drives: Sequence[Labels]) -> list[str]:
         held = sum(bool(one.any()) for one in own)
         if frames and there > most * frames and held >= DRIVES:
             found.append(
-                f"{FACT[f'obstacles.{kind}'].kind} is the label of {there / frames:.0%} of the frames, in {held} of"
+                f"{kind} is the label of {there / frames:.0%} of the frames, in {held} of"
                 f" {len(own)} drives: the sources may take something common for it; look at the report, and leave it"
                 f" unlabelled with --unknown {kind}"
             )
