@@ -15,6 +15,7 @@ from pacenote.advisory import CROSSROADS, OBSTACLES, Advisory, Light
 from pacenote.drives.speed_log import SpeedLog
 from pacenote.engine.answer import Answer
 from pacenote.errors import InputError
+from pacenote.models import load
 from pacenote.serve import watch as watching
 from pacenote.serve.crop import Blob
 from pacenote.serve.icons import LAMPS, roundel, sign, signal_head
@@ -106,6 +107,15 @@ def test_the_light_that_is_enlarged_is_the_one_where_the_model_looks(
     assert all(20 <= blob.box[0] < blob.box[2] <= 70 for blob in told)
     draw_watch(saying(RED, RED), clip, tmp_path / "p.mp4", WatchSettings(every=2, hold=1), spot=lambda *_: None)
     assert not any(blob.told for blob in shown[4:] if blob is not None)
+
+
+def test_another_models_look_does_not_lend_the_model_its_eyes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, lent = load("starter-student"), []
+    real = watching.asker
+    monkeypatch.setattr(watching, "asker", lambda *args: lent.append(args[3]) or real(*args))  # type: ignore[func-returns-value]
+    settings = WatchSettings(every=4, prompts="default", expert="look:starter-teacher")
+    done = watching.watch(model, make_clip(tmp_path / "c.mp4", frames=4, rate=10), tmp_path / "o.mp4", settings)
+    assert done["answers"] == 1 and [eyes.model for eyes in lent] == [model]
 
 
 def test_nothing_is_left_when_it_fails(tmp_path: Path) -> None:

@@ -62,6 +62,14 @@ class TowerLook:
         except InputError:
             return None
 
+    @classmethod
+    def own(cls, model: Model, expert: object = None) -> TowerLook | None:
+        """The look of `model`'s own tower: `expert` where it is that, so that nothing is seen twice; never another
+        model's, whose eyes are of no use to `model`."""
+        if isinstance(expert, cls) and expert.eyes.model is model:
+            return expert
+        return cls.of(model)
+
     def detect(self, images: Sequence[Image.Image]) -> list[list[Detection]]:
         """What is likely in each picture, the likeliest first; boxes are whole patches in pixels of the picture."""
         return [detections for detections, _ in self.look(images)]

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from pacenote.experts import Detection, Expert
-    from pacenote.experts.look import TowerLook
     from pacenote.models import Model
     from pacenote.models.endpoint import Endpoint
-    from pacenote.prompts.prompter import Prompter
 
 QUESTION = "Advise the driver."
 Probabilities = Mapping[str, Sequence[float]]  # fact -> probability of each of its values
@@ -65,13 +63,14 @@ class ModelLabeler:
     def __init__(self, model: Model, *, engine: str = "exact", prompts: str = "", expert: str = "") -> None:
         from pacenote.engine import asker
         from pacenote.evaluate.run import model_digest
+        from pacenote.experts.look import TowerLook
         from pacenote.models.frames import frame_size
         from pacenote.prompts.prompter import Prompter
         from pacenote.work import digest
 
         self.model = model
         self.prompter = Prompter(model, prompts, expert, "auto") if prompts else None
-        self.look = own_look(model, self.prompter)
+        self.look = TowerLook.own(model, self.prompter.expert if self.prompter else None)
         eyes = self.look.eyes if self.look else None
         self.ask = asker(model, engine, eyes=eyes)
         self.size = frame_size(model)
@@ -111,14 +110,6 @@ class ModelLabeler:
                 for one, told in zip(said, told_looks, strict=True)
             ]
         return said
-
-
-def own_look(model: Model, prompter: Prompter | None = None) -> TowerLook | None:
-    """The look of the model's own tower, for the conditions of a frame; None where it has no heads."""
-    from pacenote.experts.look import TowerLook
-
-    found = prompter.expert if prompter else None
-    return found if isinstance(found, TowerLook) else TowerLook.of(model)
 
 
 def hidden(told: Probabilities) -> dict[str, Sequence[float]]:

@@ -47,21 +47,18 @@ class Prompter:
     """
 
     def __init__(self, model: Model, book: Book | str = "default", expert: str = "", fit: Fit = "auto") -> None:
-        from pacenote.models.eyes import Eyes
+        from pacenote.experts.look import TowerLook
         from pacenote.models.frames import frame_size
-        from pacenote.models.heads import Heads
 
         self.book = load_book(book) if isinstance(book, str) else book
         self.size, self.fit = frame_size(model), fit
         self.counter = TokenCounter(model)
         self.eyes: Eyes | None = None
         self.expert: Expert | None = None
-        if expert == LOOK or (not expert and Heads.of(model) is not None):
-            from pacenote.experts.look import TowerLook
-
-            self.eyes = Eyes(model)
-            self.expert = TowerLook(model, self.eyes)
-        elif expert:
+        if expert in ("", LOOK):
+            look = TowerLook(model) if expert else TowerLook.of(model)
+            self.expert, self.eyes = look, look.eyes if look else None
+        else:
             from pacenote.experts import open_expert
 
             self.expert = open_expert(expert)

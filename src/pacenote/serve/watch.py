@@ -86,7 +86,7 @@ def watch(
         from pacenote.prompts.prompter import Prompter
 
         prompter = Prompter(model, settings.prompts, settings.expert, settings.fit)
-    look = prompter.expert if prompter and isinstance(prompter.expert, TowerLook) else TowerLook.of(model)
+    look = TowerLook.own(model, prompter.expert if prompter else None)
     ask = asker(model, settings.engine, settings.speed, look.eyes if look else None)
     if settings.still > 0:
         ask = Reuse(ask, settings.still)
