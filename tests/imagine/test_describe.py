@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -17,6 +14,7 @@ from pacenote.imagine.describe import ModelDescriber, usable
 from pacenote.imagine.pairs import make_pairs, read_pairs
 from pacenote.imagine.spec import draw_specs, spec_of
 from pacenote.models import load
+from tests.answering import answering
 from tests.imagine.streets import draw, spec, street_data
 
 
@@ -87,31 +85,12 @@ def test_a_model_of_ours_says_advisories_which_are_no_description() -> None:
     assert len(said) == 1 and usable(said[0]) == ""
 
 
-class Answers(BaseHTTPRequestHandler):
-    """An OpenAI-compatible server that sees trees."""
-
-    asked: ClassVar[list[dict[str, Any]]] = []
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-    def do_POST(self) -> None:
-        Answers.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        reply = json.dumps({"choices": [{"message": {"content": "Tall trees behind a hedge."}}]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(reply)))
-        self.end_headers()
-        self.wfile.write(reply)
-
-
 def test_a_served_model_describes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "*")
     street_data(tmp_path / "data", [spec("red"), spec("green")])
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    served = ["--describe", "big", "--endpoint", f"http://127.0.0.1:{server.server_port}/v1"]
-    assert main(["imagine", str(tmp_path / "data"), "--do", "pairs", *served, "--out", str(tmp_path / "pairs")]) == 0
-    server.shutdown()
-    server.server_close()
-    assert len(Answers.asked) == 2 and Answers.asked[0]["model"] == "big"
+    with answering("Tall trees behind a hedge.", monkeypatch) as (url, asked):
+        served = ["--describe", "big", "--endpoint", url]
+        assert (
+            main(["imagine", str(tmp_path / "data"), "--do", "pairs", *served, "--out", str(tmp_path / "pairs")]) == 0
+        )
+    assert len(asked) == 2 and asked[0]["model"] == "big"
     assert all("Tall trees behind a hedge." in pair.caption for pair in read_pairs(tmp_path / "pairs"))

@@ -8,11 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -28,6 +25,7 @@ from pacenote.mining.mine import Asking, Labelling, mine
 from pacenote.mining.open import find, open_drive
 from pacenote.mining.report import report
 from pacenote.mining.sources import from_detections
+from tests.answering import answering
 from tests.mining.made import Scripted, drives
 
 PLAIN = Labelling(dedup=False)
@@ -214,35 +212,14 @@ def test_silence_of_a_detector_says_nothing_of_what_it_cannot_see() -> None:
     assert from_detections([], frozenset({"traffic_light"}))["light"][0] == 1.0
 
 
-class Answers(BaseHTTPRequestHandler):
-    """A server that says the same of every picture, and keeps what it was asked."""
-
-    asked: ClassVar[list[dict]] = []
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-    def do_POST(self) -> None:
-        Answers.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        text = "Traffic light: red light, please stop and wait. Obstacles: traffic cones. Recommended Speed: 20 km/h"
-        reply = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(reply)))
-        self.end_headers()
-        self.wfile.write(reply)
-
-
 def test_a_served_model_labels_through_a_prompt_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "*")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    text = "Traffic light: red light, please stop and wait. Obstacles: traffic cones. Recommended Speed: 20 km/h"
     mining.sources.cache_clear()
-    asking = Asking(labeler="big", endpoint=f"http://127.0.0.1:{server.server_port}/v1", prompts="general", experts=())
-    mine([drives(tmp_path, count=1)], tmp_path / "out", asking, PLAIN)
-    server.shutdown()
-    server.server_close()
-    assert len(Answers.asked) == 12
-    words = json.dumps(Answers.asked[0]["messages"])
+    with answering(text, monkeypatch) as (url, asked):
+        asking = Asking(labeler="big", endpoint=url, prompts="general", experts=())
+        mine([drives(tmp_path, count=1)], tmp_path / "out", asking, PLAIN)
+    assert len(asked) == 12
+    words = json.dumps(asked[0]["messages"])
     assert "windscreen of the ego car" in words  # the book's task
     assert "km/h" in words  # its context: the car's own speed
     sample = Dataset.open(tmp_path / "out", "train")[0]
