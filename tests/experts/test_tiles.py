@@ -19,7 +19,7 @@ from pacenote.data.classes import CLASS_INDEX, CLASSES
 from pacenote.errors import InputError
 from pacenote.experts import open_expert
 from pacenote.experts.detection import Detection, likely
-from pacenote.experts.tiles import FILE, TileLights, TileLook, cut, fit, meant, moved, parts
+from pacenote.experts.tiles import FILE, TileLook, cut, fit, meant, moved, parts
 from pacenote.models import load, resolve
 from tests.models.tiny import tiny_model
 
@@ -63,7 +63,7 @@ def test_it_looks_at_parts_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_of_lights_the_part_tells_whose_they_are() -> None:
     expert = open_expert(f"lights:{STUDENT}")
-    assert isinstance(expert, TileLights) and expert.kinds == {"traffic_light"} and not expert.lines
+    assert expert.name == "lights" and expert.kinds == {"traffic_light"}
     assert expert.digest != open_expert(f"tiles:{STUDENT}").digest
     whole, part = np.zeros((9, 16, 40)), np.ones((9, 16, 40))
 
@@ -77,9 +77,17 @@ def test_of_lights_the_part_tells_whose_they_are() -> None:
     expert._told = told  # type: ignore[method-assign, assignment]
     (found,) = expert.detect([Image.new("RGB", (640, 360))])
     assert found and found[0].state == "red" and likely(found[0]) == pytest.approx(0.9)  # the whole frame sees none
-    obstacles = open_expert(f"tiles:{STUDENT}")
-    obstacles._told = told  # type: ignore[attr-defined]
+    obstacles, both = open_expert(f"tiles:{STUDENT}"), open_expert(f"parts:{STUDENT}")
+    obstacles._told = both._told = told  # type: ignore[attr-defined]
     assert obstacles.detect([Image.new("RGB", (640, 360))]) == [[]]
+    assert both.detect([Image.new("RGB", (640, 360))]) == [found]
+
+
+def test_one_look_at_the_parts_tells_of_obstacles_and_lights() -> None:
+    image = Dataset.open("streets-test", "test")[0].image(0)
+    (told,) = open_expert("parts:starter-teacher").detect([image])
+    lights, obstacles = (open_expert(f"{name}:starter-teacher").detect([image])[0] for name in ("lights", "tiles"))
+    assert sorted(map(repr, told)) == sorted(map(repr, lights + obstacles))
 
 
 def test_a_small_thing_is_likelier_in_a_part() -> None:

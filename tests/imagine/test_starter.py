@@ -147,3 +147,39 @@ def test_a_lost_colour_costs_most_where_the_picture_is_vivid() -> None:
 
     assert loss(red, 10.0) > 3 * loss(red, 0.0)
     assert loss(torch.full_like(grey, 0.4), 10.0) == pytest.approx(loss(torch.full_like(grey, 0.4), 0.0))
+
+
+def test_small_things_weigh_more_in_the_unet_too(data: str, tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from pacenote.data.classes import CLASS_INDEX
+    from pacenote.imagine.denoise import Denoiser
+
+    maps = np.zeros((2, 32, 64), np.uint8)
+    maps[0, 13, 22] = CLASS_INDEX["light_red"]
+    records = [SimpleNamespace(id=name) for name in ("lamp", "plain")]
+    frames: Any = SimpleNamespace(maps=maps, has_map=np.ones(2, bool), records=records)
+    pairs: Any = [SimpleNamespace(id=name) for name in ("plain", "lamp")]
+    plain, lamp = starter._weights(pairs, frames, (8, 16))
+    assert (plain == 1).all()
+    assert {(int(y), int(x)) for y, x in np.argwhere(lamp > 1)} == {(y, x) for y in (2, 3, 4) for x in (4, 5, 6)}
+    # Where only the lamp is missed, the weighted loss is that much greater; an even weight changes nothing.
+    pipeline = build(STARTER)
+    told, asked = torch.zeros(1, 4, 8, 16), torch.zeros(1, 4, 8, 16)
+    asked[..., 3, 5] = 1.0
+
+    class Blind(torch.nn.Module):
+        def forward(self, *_: Any, **__: Any) -> tuple[torch.Tensor]:
+            return (told,)
+
+    model = Denoiser(Blind(), pipeline.scheduler, 0.0)
+    model.schedule = SimpleNamespace(
+        config=SimpleNamespace(prediction_type="epsilon"), add_noise=lambda x, *_: x,
+        alphas_cumprod=pipeline.scheduler.alphas_cumprod,
+    )  # fmt: skip
+
+    def loss(weight: torch.Tensor | None) -> float:
+        return float(model(told, asked, torch.tensor([5]), torch.zeros(1, 3, 4), weight=weight)["loss"])
+
+    even, heavy = loss(torch.full((1, 8, 16), 3.0)), loss(torch.from_numpy(lamp)[None])
+    assert loss(None) == pytest.approx(even) and heavy == pytest.approx(even * 8 * 128 / (128 + 7 * 9), rel=1e-5)

@@ -10,13 +10,14 @@ from pacenote.experts.detection import KINDS, Detection, Expert, suppressed
 
 CHOICES = (
     "classical, look:MODEL (the heads of a starter's tower), tiles:MODEL (the same on parts of the picture, for "
-    "obstacles), lights:MODEL (likewise for small traffic lights), FILE.onnx, or an object-detection checkpoint"
+    "obstacles), lights:MODEL (likewise for small traffic lights), parts:MODEL (both), FILE.onnx, or an "
+    "object-detection checkpoint"
 )
 
 
 def open_expert(spec: str, device: str = "cpu") -> Expert:
-    """The expert that `spec` names: "classical", "look:MODEL", "tiles:MODEL", "lights:MODEL", a FILE.onnx, a
-    directory or a hub id (owner/name).
+    """The expert that `spec` names: "classical", "look:MODEL", "tiles:MODEL", "lights:MODEL", "parts:MODEL", a
+    FILE.onnx, a directory or a hub id (owner/name).
 
     `device` is for checkpoints. Raises InputError for any other word and for a model that cannot be used.
     """
@@ -29,12 +30,12 @@ def open_expert(spec: str, device: str = "cpu") -> Expert:
         from pacenote.models import load
 
         return TowerLook(load(spec.removeprefix("look:"), device=device))
-    if spec.startswith(("tiles:", "lights:")):
-        from pacenote.experts.tiles import TileLights, TileLook
+    if spec.startswith(("tiles:", "lights:", "parts:")):
+        from pacenote.experts.tiles import TileLook
         from pacenote.models import load
 
-        kind, _, name = spec.partition(":")
-        return (TileLook if kind == "tiles" else TileLights)(load(name, device=device))
+        kind, _, model = spec.partition(":")
+        return TileLook(load(model, device=device), name=kind)
     if spec.lower().endswith(".onnx"):
         from pacenote.experts.onnx import OnnxDetector
 

@@ -35,42 +35,49 @@ SAME = 0.3  # intersection over union from which two detections are one thing
 FILE = "tiles.json"  # beside the weights: by kind the line that brings a log-odds to what it means
 HELD = (100.0, 4.0)  # how firmly a kind's line is held to that of all kinds, of which most are too rare for their own
 Line = tuple[float, float]  # scale and offset of log-odds
+LIGHTS = frozenset({"traffic_light"})
+TELLS = {"tiles": frozenset(OBSTACLES), "lights": LIGHTS, "parts": LIGHTS | frozenset(OBSTACLES)}
+"""What the experts of parts find, by name; a part holds no intersection."""
 
 
 class TileLook:
-    """Obstacles from the heads beside `model`'s weights, on the whole picture and on four overlapping parts.
+    """Obstacles, small traffic lights or both from the heads beside `model`'s weights, on the whole picture and on four
+    overlapping parts.
 
-    For a tower that learnt from parts of frames (`view` of a dense stage); one of whole frames alone gains nothing.
+    For a tower that learnt from parts of frames (`view` of a dense stage); one of whole frames alone gains nothing. Nor
+    do lights where the whole look sees them (benchmarks/experts.py): those are for photos of more pixels than it sees.
 
-    `lines`: by kind what a log-odds means, in place of the file beside the weights; {} = as the heads tell it.
-    Raises InputError for a model without heads, and for a broken file beside them.
+    `lines`: by kind of obstacle what a log-odds means, in place of the file beside the weights; {} = as the heads tell
+    it, as lights always are. `name`: one of TELLS. Raises InputError for a model without heads, and for a broken file
+    beside them.
     """
 
-    name = "tiles"
-    kinds: frozenset[str] = frozenset(OBSTACLES)  # a part holds no intersection; lights: `TileLights`
-    part_tells = False  # whether a part also says what concerns the ego car
-
-    def __init__(self, model: Model, lines: Mapping[str, Line] | None = None) -> None:
+    def __init__(self, model: Model, lines: Mapping[str, Line] | None = None, name: str = "tiles") -> None:
+        self.name, self.kinds = name, TELLS[name]
         self.look = TowerLook(model)
         self.size = frame_size(model)
         self.lines = read_lines(Path(resolve(model.name)) / FILE) if lines is None else lines
-        self.digest = digest([self.name, SHARE, SAME, self.lines, self.look.digest])
+        self.digest = digest([name, SHARE, SAME, self.lines, self.look.digest])
 
     def detect(self, images: Sequence[Image.Image]) -> list[list[Detection]]:
         """What is likely in each picture, the likeliest first; boxes are whole patches in pixels of the picture."""
         found = []
         for image in images:  # one by one: five views of a batch are more than is worth holding
             whole, own = self._told([image])[0]
-            seen = [one for one in things(whole, own, image.size) if one.kind in self.kinds]
+            seen = things(whole, own, image.size)
             boxes = list(parts(image.size))
             for box, (near, cells) in zip(boxes, self._told([image.crop(box) for box in boxes]), strict=True):
                 size = (box[2] - box[0], box[3] - box[1])
                 shares = [value / side for value, side in zip(box, image.size * 2, strict=True)]
-                ours = cells if self.part_tells else cut(own, shares, cells.shape[:2])
-                seen += [moved(one, box) for one in things(near, ours, size) if one.kind in self.kinds]
-            kept = [meant(one, self.lines[one.kind]) if self.lines else one for one in suppressed(seen, SAME)]
-            found.append(sorted(kept, key=lambda one: -likely(one)))
+                below = things(near, cut(own, shares, cells.shape[:2]), size)
+                seen += [moved(one, box) for one in below if one.kind not in LIGHTS]
+                seen += [moved(one, box) for one in things(near, cells, size) if one.kind in LIGHTS]
+            kept = suppressed((one for one in seen if one.kind in self.kinds), SAME)
+            found.append(sorted((self._meant(one) for one in kept), key=lambda one: -likely(one)))
         return found
+
+    def _meant(self, one: Detection) -> Detection:
+        return meant(one, self.lines[one.kind]) if one.kind in self.lines else one
 
     def _told(self, images: Sequence[Image.Image]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Probabilities of the patches (rows, columns, classes) of each picture, and of OWN by cells."""
@@ -80,21 +87,6 @@ class TileLook:
             for place, patches, own in zip(places, told.patches.cpu().numpy(), told.own.cpu().numpy(), strict=True):
                 found[place] = (patches, own)
         return found
-
-
-class TileLights(TileLook):
-    """Traffic lights likewise, for pictures with more pixels than the model sees: small lights of real photos.
-
-    Which of them is the ego car's own is told from the part that shows it. Where the whole look sees the lights, parts
-    gain nothing (benchmarks/experts.py).
-    """
-
-    name = "lights"
-    kinds = frozenset({"traffic_light"})
-    part_tells = True
-
-    def __init__(self, model: Model) -> None:
-        super().__init__(model, {})
 
 
 def parts(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:

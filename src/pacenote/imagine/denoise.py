@@ -35,15 +35,17 @@ class Denoiser(nn.Module):
         text: Tensor,
         pooled: Tensor | None = None,
         time_ids: Tensor | None = None,
+        weight: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """latents, noise (n, c, h, w); timesteps (n,); text (n, tokens, width), or ids (n, tokens) for a text encoder.
+        """latents, noise (n, c, h, w); timesteps (n,); text (n, tokens, width), or ids (n, tokens) for a text encoder;
+        `weight` (n, h, w) of the places of each picture, of which only how they compare counts.
 
         Of SDXL and Kolors also pooled (n, width) and time_ids (n, 6): height, width of the source, crop, height, width
         of the picture.
         """
         on_cpu = latents.device.type == "cpu"  # where convolutions in bfloat16 are slower than in float32
         with torch.autocast("cpu", enabled=False) if on_cpu else nullcontext():
-            return {"loss": self._loss(latents, noise, timesteps, text, pooled, time_ids)}
+            return {"loss": self._loss(latents, noise, timesteps, text, pooled, time_ids, weight)}
 
     def _loss(
         self,
@@ -53,6 +55,7 @@ class Denoiser(nn.Module):
         text: Tensor,
         pooled: Tensor | None,
         time_ids: Tensor | None,
+        weight: Tensor | None,
     ) -> Tensor:
         if self.text_encoder is not None:
             text = self.text_encoder(text)[0]
@@ -61,7 +64,10 @@ class Denoiser(nn.Module):
         told = self.unet(noisy, timesteps, encoder_hidden_states=text, added_cond_kwargs=added, return_dict=False)[0]
         velocity = self.schedule.config.prediction_type == "v_prediction"
         wanted = self.schedule.get_velocity(latents, noise, timesteps) if velocity else noise
-        error = (told.float() - wanted.float()).pow(2).mean(dim=(1, 2, 3))
+        error = (told.float() - wanted.float()).pow(2).mean(dim=1)
+        if weight is not None:
+            error = error * weight / weight.mean(dim=(1, 2), keepdim=True)
+        error = error.mean(dim=(1, 2))
         return (error * self._weight(timesteps, velocity)).mean()
 
     def _weight(self, timesteps: Tensor, velocity: bool) -> Tensor:

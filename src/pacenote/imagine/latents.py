@@ -34,7 +34,7 @@ class Encoded:
     or float16 mapped from disk. Where a text encoder learns along, `texts` are token ids (captions, tokens).
 
     `caption` (N,): which of the captions (`captions_of`), the last of which is empty; `sizes` (N, 2): height and width
-    of the pictures as they came.
+    of the pictures as they came; `weights` (N, h, w) of places in the loss, None: all count alike.
     """
 
     ids: Sequence[str]
@@ -43,6 +43,7 @@ class Encoded:
     latents: np.ndarray
     texts: np.ndarray
     pooled: np.ndarray | None
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -154,8 +155,8 @@ class PairStream:
         return self.length
 
     def __getitem__(self, k: int) -> dict[str, Any]:
-        """Item k: `id`, latents and noise (c, h, w), timestep, text (tokens, width), and of SDXL and Kolors pooled
-        (width,) and time_ids (6,)."""
+        """Item k: `id`, latents and noise (c, h, w), timestep, text (tokens, width), of SDXL and Kolors pooled (width,)
+        and time_ids (6,), and weight (h, w) where places do not count alike."""
         import numpy as np
         import torch
 
@@ -172,6 +173,8 @@ class PairStream:
             width, height = self.size
             item["pooled"] = torch.from_numpy(np.array(held.pooled[caption], np.float32))
             item["time_ids"] = torch.tensor([*held.sizes[row], 0, 0, height, width], dtype=torch.float32)
+        if held.weights is not None:
+            item["weight"] = torch.from_numpy(np.array(held.weights[row], np.float32))
         return item
 
 

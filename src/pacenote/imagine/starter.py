@@ -33,7 +33,7 @@ SMALL = (
     "light_red", "light_yellow", "light_green", "light_off", "cone", "barrier", "debris", "pedestrian", "animal",
     "zebra",
 )  # fmt: skip
-HEAVY = 8.0  # weight of a pixel of SMALL in the autoencoder's loss: a lamp is nine pixels of 28,672
+HEAVY = 8.0  # weight of a pixel of SMALL in the losses: a lamp is nine pixels of 28,672
 KL = 1e-6  # of the autoencoder's loss, as in Rombach et al. 2022 (arXiv:2112.10752)
 
 
@@ -78,8 +78,9 @@ def train_starter(data: Sequence[str], out: Path, options: StarterOptions, devic
     if painter.is_dir():
         return painter
     pipeline = build(options)
-    vae = _train_vae(pipeline.vae, data, run.path, options, device)
-    unet = _train_unet(pipeline, pairs, run.path, options, device)
+    frames = _frames(data, run.path, options)
+    vae = _train_vae(pipeline.vae, frames, run.path, options, device)
+    unet = _train_unet(pipeline, pairs, frames, run.path, options, device)
     write_json(run.path / "training.json", {"pairs": len(pairs), "vae": vae, "unet": unet})
     save_painter(pipeline, Strokes(options.size, options.strokes, options.guidance), painter)
     return painter
@@ -147,6 +148,14 @@ def grammar(count: int = 4000) -> Iterator[str]:
         yield Spec(advisory, one([*WEATHER]), one([*TIME]), one([*ROAD]), traffic).prompt()
 
 
+def _frames(data: Sequence[str], out: Path, options: StarterOptions) -> Frames:
+    from pacenote.training.frames import decode
+
+    held = [Dataset.open(name, "train") for name in data]
+    samples = (sample for dataset in held for sample in dataset)
+    return decode(samples, sum(map(len, held)), out / "frames", options.size)
+
+
 # --- the autoencoder ---------------------------------------------------------------------------------------------
 
 
@@ -169,9 +178,16 @@ class _Crops:
         y, x = int(rng.integers(height - crop + 1)), int(rng.integers(width - crop + 1))
         part = np.s_[index, y : y + crop, x : x + crop]
         pixels = np.array(self.frames.images[part], np.float32).transpose(2, 0, 1) / 127.5 - 1
-        small = np.isin(self.frames.maps[part], [CLASS_INDEX[name] for name in SMALL])
-        weight = np.where(small & self.frames.has_map[index], HEAVY, 1.0).astype(np.float32)[None]
+        weight = np.where(_small(self.frames, index)[part[1:]], HEAVY, 1.0).astype(np.float32)[None]
         return {"pixels": torch.from_numpy(pixels), "weight": torch.from_numpy(weight)}
+
+
+def _small(frames: Frames, index: int) -> np.ndarray:
+    """(height, width) bool: where a frame shows one of SMALL; nowhere without a class map."""
+    import numpy as np
+
+    small = np.isin(frames.maps[index], [CLASS_INDEX[name] for name in SMALL])
+    return np.asarray(small & frames.has_map[index])
 
 
 def _collate_crops(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -180,17 +196,13 @@ def _collate_crops(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {name: torch.stack([item[name] for item in items]) for name in ("pixels", "weight")}
 
 
-def _train_vae(vae: Any, data: Sequence[str], out: Path, options: StarterOptions, device: str) -> dict[str, Any]:
+def _train_vae(vae: Any, frames: Frames, out: Path, options: StarterOptions, device: str) -> dict[str, Any]:
     """Train in place, and set the scale that brings latents to variance 1; returns its figures."""
     import torch
 
     from pacenote.imagine.denoise import Reconstruction
-    from pacenote.training.frames import decode
     from pacenote.training.loop import fit
 
-    held = [Dataset.open(name, "train") for name in data]
-    samples = (sample for dataset in held for sample in dataset)
-    frames = decode(samples, sum(map(len, held)), out / "frames", options.size)
     model = Reconstruction(vae, KL)
     metrics = fit(
         model, _Crops(frames, options), _collate_crops, out / "vae", steps=options.vae_steps, batch=options.vae_batch,
@@ -220,7 +232,7 @@ def _whole(frames: Frames, index: int) -> np.ndarray:
 
 
 def _train_unet(
-    pipeline: Any, pairs: Sequence[Pair], out: Path, options: StarterOptions, device: str
+    pipeline: Any, pairs: Sequence[Pair], frames: Frames, out: Path, options: StarterOptions, device: str
 ) -> dict[str, Any]:
     """Train UNet and text encoder in place; their averages remain. Returns its figures."""
     from diffusers import DDPMScheduler
@@ -232,7 +244,8 @@ def _train_unet(
 
     encoding = encoding_of(type(pipeline).__name__, "starter")
     held = encode_pairs(pipeline, encoding, pairs, options.size, "starter", digest(options), out / "encoded")
-    held = dataclasses.replace(held, texts=_ids(pipeline.tokenizer, captions_of(pairs)))
+    weights = _weights(pairs, frames, held.latents.shape[2:])
+    held = dataclasses.replace(held, texts=_ids(pipeline.tokenizer, captions_of(pairs)), weights=weights)
     schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
     order = order_of([range(len(held))], (), options.seed)
     items = options.steps * options.batch
@@ -251,6 +264,23 @@ def _train_unet(
     model.take_average()
     model.eval().requires_grad_(False)
     return {**metrics, "parameters": sum(parameter.numel() for parameter in learning)}
+
+
+def _weights(pairs: Sequence[Pair], frames: Frames, shape: tuple[int, ...]) -> np.ndarray:
+    """(pairs, h, w) of the latents: HEAVY where a place or its neighbour shows something of SMALL, else 1.
+
+    By the picture's mean error a lamp is worth a thousandth, and a UNet leaves it out.
+    """
+    import cv2
+    import numpy as np
+
+    rows = {record.id: index for index, record in enumerate(frames.records)}
+    found = np.ones((len(pairs), *shape), np.float32)
+    for place, pair in enumerate(pairs):
+        small = _small(frames, rows[pair.id])
+        cells = small.reshape(shape[0], small.shape[0] // shape[0], shape[1], small.shape[1] // shape[1]).any((1, 3))
+        found[place][cv2.dilate(cells.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0] = HEAVY
+    return found
 
 
 def _ids(tokenizer: Any, captions: Sequence[str]) -> np.ndarray:
