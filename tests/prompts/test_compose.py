@@ -115,11 +115,17 @@ def test_the_frame_before_has_a_role_of_its_own() -> None:
     assert compose(own, frame(), Look(SIZE), Counted()).roles == ("frame",)
 
 
-def test_a_placebo_looks_elsewhere_and_always_at_the_same_place() -> None:
-    own = book(crop(of="nothing"))
-    one, two = (compose(own, frame(), look, Counted()) for look in (Look(SIZE), Look(SIZE, (RED,))))
-    assert one.images[1].tobytes() == two.images[1].tobytes()
-    assert elsewhere(frame(), 2) == elsewhere(frame(), 2)
+@given(st.integers(0, 600), st.integers(0, 340), st.integers(1, 3))
+def test_a_placebo_looks_where_nothing_is_and_always_at_the_same_place(x: int, y: int, most: int) -> None:
+    light = Detection("traffic_light", (x, y, x + 12, y + 12), 0.8, "red", 0.9)
+    aid, look = Aid("crop", "nothing", most=most), Look(SIZE, (light,))
+    places = elsewhere(frame(), aid, look)
+    assert places == elsewhere(frame(), aid, look) and len(places) == most
+    half = aid.width * SIZE[0] / 2
+    for px, py, _, _ in places:
+        assert abs(px - x - 6) >= half + 6 or abs(py - y - 6) >= half + 6
+    shown = compose(book(crop(of="nothing", most=most)), frame(), look, Counted())
+    assert len(shown.images) == 1 + most and shown.images[1].size == (aid.side, aid.side)
 
 
 @given(st.integers(4, 120), st.lists(st.sampled_from(["lane", "long", "crop"]), unique=True, min_size=1))

@@ -64,10 +64,9 @@ class ServedDescriber:
         self.endpoint, self.digest = endpoint, digest([endpoint.url, endpoint.name, QUESTION])
 
     def tell(self, images: Sequence[Image.Image]) -> list[str]:
-        from concurrent.futures import ThreadPoolExecutor
+        from pacenote.models.endpoint import at_once
 
-        with ThreadPoolExecutor(max(1, len(images))) as pool:
-            return list(pool.map(lambda image: self.endpoint.generate([image], QUESTION, TOKENS), images))
+        return at_once(lambda image: self.endpoint.generate([image], QUESTION, TOKENS), images)
 
 
 def open_describer(name: str, endpoint: str = "", device: str = "auto") -> Describer:

@@ -148,8 +148,7 @@ class ServedLabeler:
         self.digest = digest([endpoint.url, endpoint.name, self.book.digest, expert.digest if expert else None])
 
     def say(self, images: Sequence[Image.Image], given: Sequence[str], speeds: Sequence[float]) -> list[Said]:
-        from concurrent.futures import ThreadPoolExecutor
-
+        from pacenote.models.endpoint import at_once
         from pacenote.prompts.compose import compose
         from pacenote.prompts.look import Look
 
@@ -158,8 +157,7 @@ class ServedLabeler:
             compose(self.book, image, Look(image.size, tuple(own)), self.counter, context=context_of(v), given=before)
             for image, own, v, before in zip(images, seen, speeds, given, strict=True)
         ]
-        with ThreadPoolExecutor(max(1, len(prompts))) as pool:
-            texts = list(pool.map(lambda p: self.endpoint.generate(p.images, p.question, roles=p.roles), prompts))
+        texts = at_once(lambda p: self.endpoint.generate(p.images, p.question, roles=p.roles), prompts)
         advisories = [Advisory.parse(text) for text in texts]
         return [
             Said(certain(advisory), text, advisory.light, prompt=prompt.book)

@@ -12,9 +12,10 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pacenote.errors import InputError, PacenoteError
 from pacenote.models import chat
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 4  # of a request that the server was too busy for, or that broke on the way
 WAIT_S = 1.0  # before the second attempt; doubled after each
+PARALLEL = 8  # requests at once, which a server batches
+
+Asked = TypeVar("Asked")
+Told = TypeVar("Told")
 
 Distribution = dict[int, float]  # token id -> natural log-probability
 
@@ -103,6 +108,12 @@ class Endpoint:
             time.sleep(wait)
             wait *= 2
         raise AssertionError("the last attempt returns or raises")
+
+
+def at_once(ask: Callable[[Asked], Told], asked: Sequence[Asked]) -> list[Told]:
+    """`ask(one)` for each of `asked`, in their order, PARALLEL of them at once. The first error is raised."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        return list(pool.map(ask, asked))
 
 
 def messages(images: Sequence[Image.Image], question: str, roles: Sequence[str] = ()) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 MARK = (255, 0, 255)  # no light, cone or sign has this colour
 RADIX = 7919
+PLACES = 24  # that a placebo chooses among
 
 
 def shown(aid: Aid, look: Look) -> list[Detection]:
@@ -53,18 +54,21 @@ def crops(aid: Aid, image: Image.Image, look: Look, boxes: Sequence[Box]) -> lis
     return found
 
 
-def elsewhere(frame: Image.Image, count: int) -> list[Box]:
-    """Places that have nothing to do with what the frame shows: a function of its pixels that looks like chance."""
+def elsewhere(frame: Image.Image, aid: Aid, look: Look) -> list[Box]:
+    """As many places as `aid` shows that have nothing to do with what the frame shows: of places drawn by chance (a
+    function of its pixels) those whose crops hold the least of what is likely. Chance alone would often hit a light."""
     import zlib
 
     number = zlib.crc32(frame.convert("RGB").resize((16, 9)).tobytes())
-    found = []
-    for _ in range(count):
+    half = aid.width * frame.width / 2
+    found: list[tuple[float, Box]] = []
+    for _ in range(PLACES):
         number = (number * RADIX + 12345) % 2**31
         x, y = number % 1000 / 1000, number // 1000 % 1000 / 1000
-        x, y = (0.2 + 0.6 * x) * frame.width, (0.1 + 0.4 * y) * frame.height
-        found.append((x, y, x, y))
-    return found
+        x, y = (0.1 + 0.8 * x) * frame.width, (0.1 + 0.8 * y) * frame.height
+        held = sum(likely(one) for one in look.detections if _within(one.box, (x, y), half))
+        found.append((held, (x, y, x, y)))
+    return [box for _, box in sorted(found, key=lambda one: one[0])[: aid.most]]
 
 
 def marked(frame: Image.Image, boxes: Sequence[Box]) -> Image.Image:
@@ -79,6 +83,14 @@ def marked(frame: Image.Image, boxes: Sequence[Box]) -> Image.Image:
         gap = 2 * width + max(x1 - x0, y1 - y0) * 0.15
         draw.rectangle((x0 - gap, y0 - gap, x1 + gap, y1 + gap), outline=MARK, width=width)
     return copy
+
+
+def _within(box: Box, centre: tuple[float, float], half: float) -> bool:
+    """Whether the square of half a side `half` around `centre` shows anything of `box`."""
+    return all(
+        low < middle + half and high > middle - half
+        for low, high, middle in zip(box[:2], box[2:], centre, strict=True)
+    )
 
 
 def _centre(box: Box) -> tuple[float, float]:

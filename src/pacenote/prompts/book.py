@@ -31,8 +31,8 @@ class Aid:
     """A picture beside the words.
 
     `crop`: a part of the frame at its own resolution, `width` of the frame's width across, scaled to `side` px, around
-    each of the `most` likeliest things of the group `of` that are at least `least` confident; `of` "nothing" cuts out a
-    place that has nothing to do with what is seen (a placebo). `mark`: a frame drawn around them in the picture.
+    each of the `most` likeliest things of the group `of` that are at least `least` confident; `of` "nothing" cuts out
+    places where nothing is seen (a placebo). `mark`: a frame drawn around them in the picture.
     `previous`: the frame before.
     """
 

@@ -169,7 +169,7 @@ def _shown(aid: Aid, frame: Image.Image, look: Look, sharp: Image.Image, previou
     if aid.show == "previous":
         return _Shown() if previous is None else _Shown((previous,), why="the frame before")
     if aid.of == "nothing":
-        return _Shown(tuple(crops(aid, sharp, look, elsewhere(frame, aid.most))), why="elsewhere")
+        return _Shown(tuple(crops(aid, sharp, look, elsewhere(frame, aid, look))), why="elsewhere")
     found = shown(aid, look)
     why = ", ".join(f"{one.state} {kind_words(one.kind)} {likely(one):.2f}".strip() for one in found)
     boxes = [one.box for one in found]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pacenote.errors import InputError
+from pacenote.models.endpoint import at_once
 from pacenote.models.frames import fitted, frame_size
 from pacenote.training.batches import pieces_ids
 
@@ -97,8 +97,8 @@ class ServedTeacher:
     """A model behind a server. `tokenizer` is the model's own, loaded here; the server's token ids are checked against
     it, answer by answer. Only temperature 1 is known: the tail's logsumexp at another one is not served."""
 
-    def __init__(self, endpoint: Endpoint, tokenizer: Any, end: str, parallel: int = 8) -> None:
-        self.endpoint, self.tokenizer, self.parallel = endpoint, tokenizer, parallel
+    def __init__(self, endpoint: Endpoint, tokenizer: Any, end: str) -> None:
+        self.endpoint, self.tokenizer = endpoint, tokenizer
         self.name, self.end_id = f"{endpoint.url} {endpoint.name}", int(tokenizer.convert_tokens_to_ids(end))
 
     def images(self, sample: Sample) -> tuple[Image.Image, ...]:
@@ -108,8 +108,7 @@ class ServedTeacher:
         def one(row: Row) -> str:
             return self.endpoint.generate(row.images, row.question, max_new_tokens, row.sample.image_roles)
 
-        with ThreadPoolExecutor(self.parallel) as pool:
-            return list(pool.map(one, rows))
+        return at_once(one, rows)
 
     def score(self, rows: Sequence[Row], top: int, temperatures: Sequence[float]) -> list[dict[str, np.ndarray] | None]:
         if temperatures:
@@ -128,8 +127,7 @@ class ServedTeacher:
                 )
             return served_row(found, top)
 
-        with ThreadPoolExecutor(self.parallel) as pool:
-            return list(pool.map(one, rows))
+        return at_once(one, rows)
 
 
 def served_row(found: Sequence[Distribution], top: int) -> dict[str, np.ndarray]:
