@@ -149,7 +149,7 @@ def test_a_lost_colour_costs_most_where_the_picture_is_vivid() -> None:
     assert loss(torch.full_like(grey, 0.4), 10.0) == pytest.approx(loss(torch.full_like(grey, 0.4), 0.0))
 
 
-def test_small_things_weigh_more_in_the_unet_too(data: str, tmp_path: Path) -> None:
+def test_small_things_weigh_more_in_the_unet_too() -> None:
     from types import SimpleNamespace
 
     from pacenote.data.classes import CLASS_INDEX

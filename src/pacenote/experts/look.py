@@ -5,7 +5,7 @@ No other expert is as cheap: the tower's pass over the frame serves the answer, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pacenote.data.classes import CLASS_INDEX
@@ -112,17 +112,19 @@ def likeliest(facts: Mapping[str, Sequence[float]]) -> dict[str, str]:
     return {name: CONDITIONS[name][max(range(len(p)), key=p.__getitem__)] for name, p in facts.items()}
 
 
-def things(patches: np.ndarray, own: np.ndarray, size: tuple[int, int]) -> list[Detection]:
-    """Detections from probabilities of patches (rows, columns, classes) and of what concerns the ego car (cell rows,
-    cell columns, targets), in a picture of `size` px."""
+def things(
+    patches: np.ndarray, own: np.ndarray, size: tuple[int, int], kinds: Collection[str] = tuple(CLASSES_OF)
+) -> list[Detection]:
+    """Detections of `kinds` from probabilities of patches (rows, columns, classes) and of what concerns the ego car
+    (cell rows, cell columns, targets), in a picture of `size` px."""
     import numpy as np
 
     rows, columns = patches.shape[:2]
     merge = rows // own.shape[0]
     step = (size[0] / columns, size[1] / rows)
     found = []
-    for kind, classes in CLASSES_OF.items():
-        each = patches[..., [CLASS_INDEX[name] for name in classes]]
+    for kind in (kind for kind in CLASSES_OF if kind in kinds):
+        each = patches[..., [CLASS_INDEX[name] for name in CLASSES_OF[kind]]]
         ours = [OWN.index(name) for name in OWN_OF.get(kind, ())]
         mine = np.kron(own[..., ours].max(-1), np.ones((merge, merge))) if ours else None
         there = each.max(-1)

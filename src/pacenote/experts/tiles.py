@@ -64,15 +64,15 @@ class TileLook:
         found = []
         for image in images:  # one by one: five views of a batch are more than is worth holding
             whole, own = self._told([image])[0]
-            seen = things(whole, own, image.size)
+            seen = things(whole, own, image.size, self.kinds)
             boxes = list(parts(image.size))
             for box, (near, cells) in zip(boxes, self._told([image.crop(box) for box in boxes]), strict=True):
                 size = (box[2] - box[0], box[3] - box[1])
                 shares = [value / side for value, side in zip(box, image.size * 2, strict=True)]
-                below = things(near, cut(own, shares, cells.shape[:2]), size)
-                seen += [moved(one, box) for one in below if one.kind not in LIGHTS]
-                seen += [moved(one, box) for one in things(near, cells, size) if one.kind in LIGHTS]
-            kept = suppressed((one for one in seen if one.kind in self.kinds), SAME)
+                near_seen = things(near, cut(own, shares, cells.shape[:2]), size, self.kinds - LIGHTS)
+                near_seen += things(near, cells, size, self.kinds & LIGHTS)
+                seen += [moved(one, box) for one in near_seen]
+            kept = suppressed(seen, SAME)
             found.append(sorted((self._meant(one) for one in kept), key=lambda one: -likely(one)))
         return found
 

@@ -178,16 +178,16 @@ class _Crops:
         y, x = int(rng.integers(height - crop + 1)), int(rng.integers(width - crop + 1))
         part = np.s_[index, y : y + crop, x : x + crop]
         pixels = np.array(self.frames.images[part], np.float32).transpose(2, 0, 1) / 127.5 - 1
-        weight = np.where(_small(self.frames, index)[part[1:]], HEAVY, 1.0).astype(np.float32)[None]
+        small = _small(self.frames.maps[part]) & self.frames.has_map[index]
+        weight = np.where(small, HEAVY, 1.0).astype(np.float32)[None]
         return {"pixels": torch.from_numpy(pixels), "weight": torch.from_numpy(weight)}
 
 
-def _small(frames: Frames, index: int) -> np.ndarray:
-    """(height, width) bool: where a frame shows one of SMALL; nowhere without a class map."""
+def _small(classes: np.ndarray) -> np.ndarray:
+    """Where a class map, or a part of one, shows one of SMALL: bool, of its shape."""
     import numpy as np
 
-    small = np.isin(frames.maps[index], [CLASS_INDEX[name] for name in SMALL])
-    return np.asarray(small & frames.has_map[index])
+    return np.isin(classes, [CLASS_INDEX[name] for name in SMALL])
 
 
 def _collate_crops(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -277,7 +277,8 @@ def _weights(pairs: Sequence[Pair], frames: Frames, shape: tuple[int, ...]) -> n
     rows = {record.id: index for index, record in enumerate(frames.records)}
     found = np.ones((len(pairs), *shape), np.float32)
     for place, pair in enumerate(pairs):
-        small = _small(frames, rows[pair.id])
+        row = rows[pair.id]
+        small = _small(frames.maps[row]) & frames.has_map[row]
         cells = small.reshape(shape[0], small.shape[0] // shape[0], shape[1], small.shape[1] // shape[1]).any((1, 3))
         found[place][cv2.dilate(cells.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0] = HEAVY
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pacenote.experts.detection import likely
+from pacenote.experts.detection import iou, likely
 from pacenote.prompts.look import Look
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def elsewhere(frame: Image.Image, aid: Aid, look: Look) -> list[Box]:
         number = (number * RADIX + 12345) % 2**31
         x, y = number % 1000 / 1000, number // 1000 % 1000 / 1000
         x, y = (0.1 + 0.8 * x) * frame.width, (0.1 + 0.8 * y) * frame.height
-        held = sum(likely(one) for one in look.detections if _within(one.box, (x, y), half))
+        crop = (x - half, y - half, x + half, y + half)
+        held = sum(likely(one) for one in look.detections if iou(one.box, crop) > 0)
         found.append((held, (x, y, x, y)))
     return [box for _, box in sorted(found, key=lambda one: one[0])[: aid.most]]
 
@@ -83,14 +84,6 @@ def marked(frame: Image.Image, boxes: Sequence[Box]) -> Image.Image:
         gap = 2 * width + max(x1 - x0, y1 - y0) * 0.15
         draw.rectangle((x0 - gap, y0 - gap, x1 + gap, y1 + gap), outline=MARK, width=width)
     return copy
-
-
-def _within(box: Box, centre: tuple[float, float], half: float) -> bool:
-    """Whether the square of half a side `half` around `centre` shows anything of `box`."""
-    return all(
-        low < middle + half and high > middle - half
-        for low, high, middle in zip(box[:2], box[2:], centre, strict=True)
-    )
 
 
 def _centre(box: Box) -> tuple[float, float]:
