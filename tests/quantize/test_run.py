@@ -178,6 +178,7 @@ def test_bad_words_are_refused_at_once(data: Path, tmp_path: Path, capsys: pytes
         ("--methods autoawq: not known", "--methods", "autoawq"),
         ("--group 100: choose one of 128, 64, 32", "--group", "100"),
         ("--rows 3: too few", "--rows", "3"),
+        ("--tune-rows 3: too few", "--tune-rows", "3"),
         ("--balance even: not known", "--balance", "even"),
         ("--max-red-green 0.0: give a share", "--max-red-green", "0"),
     ):

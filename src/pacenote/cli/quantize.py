@@ -1,5 +1,5 @@
-"""Quantize a model's language part; of several methods the best on the dev split is kept: the lowest loss of the
-answers, or where that is a tie within its error, the decisions nearest to the 16-bit model's.
+"""Quantize a model's language part; of several methods one is kept by the dev split: of those that cost no loss
+beyond its error, the one whose decisions are nearest to the 16-bit model's.
 
 Calibrates on the train split of --data (real prompts with pictures and answers), checks that the saved checkpoint
 gives the logits of the model in memory, and with --audit counts what flips between the 16-bit model and its checkpoint.
@@ -36,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rows", type=int, default=128, metavar="N", help="calibration rows (128)")
     parser.add_argument("--dev-rows", type=int, default=256, metavar="N", help="rows of the dev split (256)")
+    parser.add_argument(
+        "--tune-rows", type=int, default=512, metavar="N",
+        help="train rows for the method tuned, which needs no labels (512)",
+    )  # fmt: skip
     parser.add_argument(
         "--group", type=int, default=GROUPS[0], metavar="N", help="columns a scale, or less where it must (128)"
     )
@@ -79,8 +83,9 @@ def run(args: argparse.Namespace) -> int:
     if not args.data:
         raise InputError("--data: give a Dataset with splits train and dev to calibrate on")
     options = QuantizeOptions(
-        scheme=args.scheme, methods=tuple(args.methods), rows=args.rows, dev_rows=args.dev_rows, group=args.group,
-        balance=args.balance, sensitivity=args.sensitivity, seed=args.seed, device=args.device,
+        scheme=args.scheme, methods=tuple(args.methods), rows=args.rows, dev_rows=args.dev_rows,
+        tune_rows=args.tune_rows, group=args.group, balance=args.balance, sensitivity=args.sensitivity, seed=args.seed,
+        device=args.device,
     )  # fmt: skip
     figures = quantize_audited(args.model, args.data, args.out, options, audit)
     if args.json:

@@ -56,9 +56,11 @@ def answer_text(sample: Sample) -> str | None:
         return None
 
 
-def choose(data: Sequence[str], split: str, count: int, seed: int, option: str, least: int) -> list[Sample]:
+def choose(
+    data: Sequence[str], split: str, count: int, seed: int, option: str, least: int, whole: bool = True
+) -> list[Sample]:
     """`count` samples of a split with a picture and a whole answer, drawn without replacement over those of `data` that
-    have it.
+    have it; unless `whole`, questions for an advisory that nobody has answered, too.
 
     Raises InputError that says how many there are when they are fewer than `least`.
     """
@@ -78,7 +80,7 @@ def choose(data: Sequence[str], split: str, count: int, seed: int, option: str, 
         sample = sets[number][row]
         if not sample.images:
             bare += 1
-        elif answer_text(sample) is None:
+        elif answer_text(sample) is None and (whole or sample.task != "advisory"):
             silent += 1
         else:
             found.append(sample)

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pacenote.errors import InputError, PacenoteError
-from pacenote.quantize.settings import SCHEMES, QuantizeOptions
+from pacenote.quantize.settings import LEAST, SCHEMES, QuantizeOptions
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pacenote.data.sample import Sample
     from pacenote.models import Model
     from pacenote.quantize.calibrate import Measured, Row
 
+SURE = 1.96  # one would refuse every sixth method that costs nothing: the nearer to 16 bits, the smaller the error, too
 CHECKED = 3  # rows whose logits the reload check compares
 PACKAGES = ("llmcompressor", "compressed-tensors")
 Audit = Callable[[Path, Path], str]  # (checkpoint, directory for audit.json and audit.md) -> why it fails, or ""
@@ -73,6 +77,9 @@ class _Work:
         _not_quantized(name, self.source)
         self.train = choose(data, "train", options.rows, options.seed, "--rows", options.rows)
         self.dev = choose(data, "dev", options.dev_rows, options.seed, "--dev-rows", 1)
+        self.tuning: list[Sample] = []
+        if "tuned" in options.methods:
+            self.tuning = choose(data, "train", options.tune_rows, options.seed, "--tune-rows", LEAST, whole=False)
 
     def load(self) -> Model:
         """A fresh copy; in float32 on a CPU, where bf16 would only cost time."""
@@ -84,7 +91,7 @@ class _Work:
 
     def run(self, place: Path) -> dict[str, Any]:
         """Measure all methods, leave the best one's checkpoint in `place`; the figures."""
-        from pacenote.quantize import calibrate, checkpoint, compress, sensitivity
+        from pacenote.quantize import calibrate, checkpoint, compress, sensitivity, tuned
         from pacenote.quantize.layers import config_groups, group_sizes, ignored, linear_layers
         from pacenote.work import digest, versions, write_json
         from pacenote.work.files import remove
@@ -101,6 +108,8 @@ class _Work:
         dev = calibrate.capture(model, self.dev, "dev rows")
         with bar("16-bit loss", len(dev)) as advance:
             reference = calibrate.dev_loss(model, dev, advance)
+        tuning = calibrate.capture(model, tuned.answered(model, self.tuning), "tuning rows") if self.tuning else []
+        aim = calibrate.dev_loss(model, tuning).logp if tuning else ()
         losses: dict[str, Any] = {"16-bit": {"loss": reference.loss, "decisions": reference.decided}}
         per_layer = sensitivity.measure(model, dev[: self.options.sensitivity]) if self.options.sensitivity else []
         family = model.family
@@ -110,7 +119,7 @@ class _Work:
         made: dict[str, Any] = {}
         for method in self.options.methods:
             start = time.monotonic()
-            model = self.quantized(method, groups, train)
+            model = self.quantized(method, groups, train, tuning, aim)
             with bar(f"{method} loss", len(dev)) as advance:
                 own = measured[method] = calibrate.dev_loss(model, dev, advance)
             if not own.loss < float("inf"):
@@ -132,7 +141,7 @@ class _Work:
         figures = {
             "model": Path(self.name).name, "scheme": self.options.scheme, "method": method,
             "group_sizes": sizes if self.scheme.grouped else None, "balance": self.options.balance,
-            "losses": losses, "rows": {"calibration": len(train), "dev": len(dev)},
+            "losses": losses, "rows": {"calibration": len(train), "dev": len(dev), "tuning": len(tuning)},
             "bytes": bytes_, "size_ratio": bytes_["linear"] / bytes_["linear_bf16"], "reload": reload,
             "calibration_digest": calibrate.rows_digest(train), "groups_digest": digest(groups),
             "seed": self.options.seed, "versions": versions(PACKAGES), "machine": machine(),
@@ -141,18 +150,25 @@ class _Work:
         write_json(place / checkpoint.FILE, figures)
         return figures
 
-    def quantized(self, method: str, groups: dict[str, Any], train: Sequence[Row]) -> Model:
-        """A fresh copy quantized by `method`, its weights as its checkpoint will hold them."""
+    def quantized(
+        self, method: str, groups: dict[str, Any], train: Sequence[Row], tuning: Sequence[Row], aim: Sequence[Tensor]
+    ) -> Model:
+        """A fresh copy quantized by `method`, its weights as its checkpoint will hold them; `tuning` and what 16 bits
+        say to it (`aim`) are for "tuned"."""
         import copy
 
         from pacenote.quantize.compress import compress, settle
         from pacenote.quantize.layers import linear_layers
+        from pacenote.quantize.tuned import tune
         from pacenote.work import say
 
         say(f"{method}: {len(train)} calibration rows")
         model = self.load()
         options = self.options
-        compress(model, self.source, method, copy.deepcopy(groups), train, options.balance, options.seed)
+        first = "gptq" if method == "tuned" else method
+        compress(model, self.source, first, copy.deepcopy(groups), train, options.balance, options.seed)
+        if method == "tuned":
+            tune(model, linear_layers(model), tuning, aim, options.seed)
         settle(model, linear_layers(model), self.scheme, method)
         return model
 
@@ -169,10 +185,11 @@ def _not_quantized(name: str, source: str) -> None:
 
 
 def best(reference: Measured, measured: dict[str, Measured], losses: dict[str, Any]) -> str:
-    """Of the methods whose dev loss is not above the 16-bit model's by more than the standard error of the difference
-    on these rows, the one whose decisions are nearest to the 16-bit model's; where all are above it, the one with the
-    lowest loss. Less loss than 16 bits is luck on these rows, no merit: what flips is what moved."""
-    level = [name for name, own in measured.items() if own.loss - reference.loss <= own.error(reference)]
+    """Of the methods whose dev loss is not above the 16-bit model's by more than chance makes it on these rows (SURE
+    standard errors of the difference), the one whose decisions are nearest to the 16-bit model's; where all are above
+    it, the one with the lowest loss. Less loss than 16 bits is luck on these rows, no merit: what flips is what
+    moved."""
+    level = [name for name, own in measured.items() if own.loss - reference.loss <= SURE * own.error(reference)]
     if not level:
         return min(measured, key=lambda name: measured[name].loss)
     return min(level, key=lambda name: losses[name]["divergence"] or 0.0)

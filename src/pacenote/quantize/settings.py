@@ -8,7 +8,7 @@ from typing import Any
 
 from pacenote.errors import InputError
 
-METHODS = ("rtn", "awq", "gptq")
+METHODS = ("rtn", "awq", "gptq", "tuned")  # tuned: GPTQ, then `tuned.tune`
 BALANCES = ("equal", "decisions", "all")
 GROUPS = (128, 64, 32)  # input columns that share a scale; the largest that divides a layer's width
 LEAST = 8  # calibration rows below which no statistics are worth having
@@ -43,8 +43,9 @@ SCHEMES = {"W4A16": Scheme(4, 16, True), "W8A16": Scheme(8, 16, False), "W8A8": 
 
 @dataclass(frozen=True)
 class QuantizeOptions:
-    """`rows`: of the train split, for calibration; `dev_rows`: of the dev split, for the losses; `balance`: see
-    `calibrate.balanced`; `sensitivity`: dev rows for the loss of each layer alone (0 = not measured).
+    """`rows`: of the train split, for calibration; `dev_rows`: of the dev split, for the losses; `tune_rows`: of the
+    train split, with or without labels, for the method "tuned"; `balance`: see `calibrate.balanced`; `sensitivity`: dev
+    rows for the loss of each layer alone (0 = not measured).
 
     Raises InputError for an unknown word or a number out of range.
     """
@@ -53,6 +54,7 @@ class QuantizeOptions:
     methods: tuple[str, ...] = METHODS
     rows: int = 128
     dev_rows: int = 256
+    tune_rows: int = 512
     group: int = GROUPS[0]
     balance: str = BALANCE
     sensitivity: int = 0
@@ -74,6 +76,8 @@ class QuantizeOptions:
             raise InputError(f"--rows {self.rows}: too few to calibrate on; give at least {LEAST}")
         if self.dev_rows < 1:
             raise InputError(f"--dev-rows {self.dev_rows}: give at least 1")
+        if self.tune_rows < LEAST:
+            raise InputError(f"--tune-rows {self.tune_rows}: too few to tune scales on; give at least {LEAST}")
         if self.sensitivity < 0:
             raise InputError(f"--sensitivity {self.sensitivity}: give 0 or more rows")
 

@@ -142,9 +142,10 @@ class Quantize(Stage):
     model: str
     data: tuple[str, ...]
     scheme: str = "W4A16"
-    methods: tuple[str, ...] = ("rtn", "awq", "gptq")
+    methods: tuple[str, ...] = ("rtn", "awq", "gptq", "tuned")
     rows: int = 128
     dev_rows: int = 256
+    tune_rows: int = 512
     group: int = 128
     balance: str = "decisions"
     sensitivity: int = 0
@@ -163,8 +164,9 @@ class Quantize(Stage):
         from pacenote.quantize.settings import QuantizeOptions
 
         return QuantizeOptions(
-            scheme=self.scheme, methods=self.methods, rows=self.rows, dev_rows=self.dev_rows, group=self.group,
-            balance=self.balance, sensitivity=self.sensitivity, seed=seed, device=self.device,
+            scheme=self.scheme, methods=self.methods, rows=self.rows, dev_rows=self.dev_rows,
+            tune_rows=self.tune_rows, group=self.group, balance=self.balance, sensitivity=self.sensitivity, seed=seed,
+            device=self.device,
         )  # fmt: skip
 
     def _audit(self) -> Any:

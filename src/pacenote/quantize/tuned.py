@@ -1,0 +1,142 @@
+"""Scales that are tuned: a quantized layer keeps its levels, and its scales learn the 16-bit model's decisions.
+
+The second phase of EfficientQAT (Chen et al. 2024, arXiv 2407.11062, section 3.3: only step sizes learn, end to end).
+There the loss is that of text; here it is what the audit counts, KL(16 bits || quantized) among the tokens that the
+grammar allows at each decision. Labels are not needed: a frame without them is answered by the 16-bit model itself.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pacenote.errors import InputError, PacenoteError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pacenote.data.sample import Sample
+    from pacenote.models import Model
+    from pacenote.quantize.calibrate import Row
+
+# Chosen on the dev split of `streets`, as the starters were: a rate three times this is no nearer after as many steps.
+RATE, EPOCHS, BATCH = 1e-3, 3, 4
+
+
+def answered(model: Model, samples: Sequence[Sample], batch: int = 8) -> list[Sample]:
+    """`samples`, those without a whole answer with the model's own (greedy, exact)."""
+    from pacenote.engine import asker
+    from pacenote.models.frames import fitted, frame_size
+    from pacenote.quantize.calibrate import answer_text
+    from pacenote.work.progress import bar
+
+    bare = [place for place, sample in enumerate(samples) if answer_text(sample) is None]
+    ask, size = asker(model, "exact", "greedy"), frame_size(model)
+    told = list(samples)
+    with bar("16-bit answers", len(bare)) as advance:
+        for start in range(0, len(bare), batch):
+            places = bare[start : start + batch]
+            own = [samples[place] for place in places]
+            answers = ask(
+                [fitted(one, size) for one in own], [one.question for one in own], [one.image_roles for one in own]
+            )
+            for place, answer in zip(places, answers, strict=True):
+                told[place] = replace(samples[place], answer=answer.advisory.text())
+            advance(len(places))
+    return told
+
+
+def tune(model: Model, layers: dict[str, Any], rows: Sequence[Row], reference: Sequence[Tensor], seed: int) -> None:
+    """Tune the scales of the quantized `layers` in place; each weight stays on its level, and activations are not
+    rounded meanwhile.
+
+    `reference`: the 16-bit model's log-probabilities of what the grammar allows, for each decision of `rows` in order
+    (`calibrate.Measured.logp`). Raises PacenoteError where there is none, or the loss is not finite.
+    """
+    import numpy as np
+    import torch
+
+    from pacenote.work.progress import bar
+
+    if not reference:
+        raise PacenoteError("tuned: this tokenizer has no grammar to tune decisions by; leave tuned out with --methods")
+    wanted = _by_row(rows, reference)
+    language, head = model.family.language(model.model), model.model.get_output_embeddings()
+    levels = {name: _levels(layer) for name, layer in layers.items()}
+    first = {name: layer.weight_scale.detach().float() for name, layer in layers.items()}
+    deltas = {name: torch.zeros_like(scale, requires_grad=True) for name, scale in first.items()}
+    optimizer = torch.optim.Adam(deltas.values(), lr=RATE)
+    steps = EPOCHS * -(-len(rows) // BATCH)
+    rng, done = np.random.default_rng(seed), 0
+    weights: dict[str, Tensor] = {}
+    rounding = {name: layer.forward for name, layer in layers.items()}  # cuts the gradient; back in place below
+    for name, layer in layers.items():
+        layer.forward = functools.partial(_through, weights, name, layer.bias)
+    with bar("tune scales", EPOCHS * len(rows)) as advance:
+        for _ in range(EPOCHS):
+            order = rng.permutation(len(rows))
+            for start in range(0, len(order), BATCH):
+                weights.update({name: _dense(levels[name], first[name] * deltas[name].exp()) for name in layers})
+                chosen = order[start : start + BATCH]
+                loss = torch.zeros((), device=model.device)
+                for index in chosen:
+                    row = rows[int(index)]
+                    hidden = language(**row.call).last_hidden_state[0]
+                    loss = loss + _divergence(head, hidden, row, wanted[int(index)])
+                if not bool(torch.isfinite(loss)):
+                    raise PacenoteError("tuned: the divergence is not finite; leave tuned out with --methods")
+                optimizer.param_groups[0]["lr"] = RATE * (1 - done / steps)
+                slopes = torch.autograd.grad(loss, list(deltas.values()))  # of nothing else: all other weights stay
+                for delta, slope in zip(deltas.values(), slopes, strict=True):
+                    delta.grad = slope
+                optimizer.step()
+                done += 1
+                advance(len(chosen))
+    with torch.no_grad():
+        for name, layer in layers.items():
+            layer.weight_scale.copy_((first[name] * deltas[name].exp()).to(torch.bfloat16))
+            layer.weight.copy_(_dense(levels[name], layer.weight_scale))
+            layer.forward = rounding[name]
+
+
+def _by_row(rows: Sequence[Row], reference: Sequence[Tensor]) -> list[list[Tensor]]:
+    """The distributions of each row's decisions, out of those of all rows."""
+    each: Iterator[Tensor] = iter(reference)
+    return [[next(each) for options in row.options if options] for row in rows]
+
+
+def _levels(layer: Any) -> Tensor:
+    """(rows, groups, columns of a group) whole numbers, in the weight's dtype: what a scale is multiplied by."""
+    from compressed_tensors.quantization.lifecycle.forward import quantize
+
+    scale, zero = layer.weight_scale, getattr(layer, "weight_zero_point", None)
+    told = quantize(layer.weight.detach(), scale, zero, layer.quantization_scheme.weights).reshape(*scale.shape, -1)
+    return told if zero is None else told - zero.unsqueeze(-1).to(told.dtype)
+
+
+def _through(weights: dict[str, Tensor], name: str, bias: Tensor | None, x: Tensor) -> Tensor:
+    from torch.nn import functional
+
+    return functional.linear(x, weights[name], bias)
+
+
+def _dense(levels: Tensor, scale: Tensor) -> Tensor:
+    """(rows, columns) weight in the levels' dtype."""
+    return (levels * scale.unsqueeze(-1).to(levels.dtype)).flatten(1)
+
+
+def _divergence(head: Any, hidden: Tensor, row: Row, wanted: Sequence[Tensor]) -> Tensor:
+    """Sum over a row's decisions of KL(wanted || told), in nats; `hidden`: (L, D)."""
+    import torch
+
+    held = [(row.start + place, options) for place, options in zip(row.decisions, row.options, strict=True) if options]
+    if not held:
+        raise InputError(f"sample {row.id}: its answer holds no decision of the grammar")
+    logits = head(hidden[[place for place, _ in held]]).float()
+    total = torch.zeros((), device=logits.device)
+    for own, (_, options), log_p in zip(logits, held, wanted, strict=True):
+        p = log_p.to(own.device, own.dtype)
+        total = total + (p.exp() * (p - own[list(options)].log_softmax(-1))).sum()
+    return total
