@@ -128,6 +128,19 @@ def test_a_placebo_looks_where_nothing_is_and_always_at_the_same_place(x: int, y
     assert len(shown.images) == 1 + most and shown.images[1].size == (aid.side, aid.side)
 
 
+def test_a_crop_that_is_moved_inside_the_frame_is_no_placebo_where_it_then_shows_a_light() -> None:
+    aid, tried = Aid("crop", "nothing", most=1), 0
+    half = aid.width * SIZE[0] / 2
+    for grey in range(256):  # the places are a function of the picture
+        picture = Image.new("RGB", SIZE, (grey, 0, 0))
+        ((x, y, *_),) = elsewhere(picture, aid, Look(SIZE))
+        if y < half - 6:  # its crop would begin above the frame; moved, it shows the rows to 2 half
+            light = Detection("traffic_light", (x - 6, y + half + 2, x + 6, 2 * half - 2), 0.8, "red", 0.9)
+            assert elsewhere(picture, aid, Look(SIZE, (light,)))[0][:2] != (x, y)
+            tried += 1
+    assert tried
+
+
 @given(st.integers(4, 120), st.lists(st.sampled_from(["lane", "long", "crop"]), unique=True, min_size=1))
 def test_the_budget_holds_whatever_is_in_the_book(budget: int, ids: list[str]) -> None:
     made = {

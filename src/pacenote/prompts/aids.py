@@ -46,12 +46,17 @@ def crops(aid: Aid, image: Image.Image, look: Look, boxes: Sequence[Box]) -> lis
     found = []
     for box in boxes:
         x, y = (value * scale for value in _centre(box))
-        side = min(max(round(aid.width * image.width), 1), image.width, image.height)
-        left = round(min(max(x - side / 2, 0), image.width - side))
-        top = round(min(max(y - side / 2, 0), image.height - side))
-        cut = image.crop((left, top, left + side, top + side))
+        cut = image.crop(_square(aid, image, x, y))
         found.append(cut.resize((aid.side, aid.side), Pillow.Resampling.BILINEAR))
     return found
+
+
+def _square(aid: Aid, image: Image.Image, x: float, y: float) -> tuple[int, int, int, int]:
+    """The square of `aid.width` of `image` around (x, y), moved inside where it would stand out."""
+    side = min(max(round(aid.width * image.width), 1), image.width, image.height)
+    left = round(min(max(x - side / 2, 0), image.width - side))
+    top = round(min(max(y - side / 2, 0), image.height - side))
+    return left, top, left + side, top + side
 
 
 def elsewhere(frame: Image.Image, aid: Aid, look: Look) -> list[Box]:
@@ -60,13 +65,12 @@ def elsewhere(frame: Image.Image, aid: Aid, look: Look) -> list[Box]:
     import zlib
 
     number = zlib.crc32(frame.convert("RGB").resize((16, 9)).tobytes())
-    half = aid.width * frame.width / 2
     found: list[tuple[float, Box]] = []
     for _ in range(PLACES):
         number = (number * RADIX + 12345) % 2**31
         x, y = number % 1000 / 1000, number // 1000 % 1000 / 1000
         x, y = (0.1 + 0.8 * x) * frame.width, (0.1 + 0.8 * y) * frame.height
-        crop = (x - half, y - half, x + half, y + half)
+        crop = _square(aid, frame, x, y)
         held = sum(likely(one) for one in look.detections if iou(one.box, crop) > 0)
         found.append((held, (x, y, x, y)))
     return [box for _, box in sorted(found, key=lambda one: one[0])[: aid.most]]
