@@ -27,14 +27,15 @@ from pacenote.data import Dataset
 from pacenote.drives.drive import Drive, DriveFrame, Signals
 from pacenote.mining import fusion
 from pacenote.mining import votes as voting
-from pacenote.mining.calibrate import calibrated
+from pacenote.mining.calibrate import Truths, calibrated
 from pacenote.mining.facts import FACTS
-from pacenote.mining.labels import label
+from pacenote.mining.labels import Labels, label
 from pacenote.mining.mine import Asking, ask
 from pacenote.mining.open import find
-from pacenote.mining.score import aligned, score, truths_of
+from pacenote.mining.score import SPEED_SLACK, aligned, score, truths_of
 from pacenote.mining.sources import Said
 from pacenote.mining.votes import LABELER, Votes
+from pacenote.mining.window import MISSING
 from pacenote.work import say, write_json
 
 HOURS, RATE_HZ = 2.0, 4.0
@@ -102,13 +103,16 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
         "labeler alone, chain": scored(known(fusion.fit(only(mined, LABELER)), LABELER)),
         "experts alone, chain": scored(known(fusion.fit(only(mined, "")), "")),
         "first expert alone, raw": score([(own, as_labels(own), truth) for own, truth in test]),
+        "oracle: the best source, frame by frame": score(
+            [(own, clairvoyant(own, truth), truth) for own, truth in test]
+        ),
     }
     frames = sum(len(own.times) for own, _ in test)
     print(f"{len(test)} drives, {frames} frames; {len(gold)} gold drives")
-    print(f"{'':34}{'error':>7} {'interval':>16}  speed light obst. cross. facts  jitter  ECE  sure  cover")
+    print(f"{'':40}{'error':>7} {'interval':>16}  speed light obst. cross. facts  jitter  ECE  sure  cover")
     for name, one in rows.items():
         e, low, high = one["error"], *one["ci"]
-        line = f"{name:34}{e['mean']:7.3f} [{low:.3f}, {high:.3f}]  "
+        line = f"{name:40}{e['mean']:7.3f} [{low:.3f}, {high:.3f}]  "
         line += " ".join(f"{e[slot]:.3f}" for slot in ("speed", "light", "obstacles", "crossroad"))
         line += f" {one['facts']:.3f} {one['jitter']['labels']:6.1f}"
         if "ece" in one:
@@ -141,10 +145,22 @@ def pairs(gold: Sequence[tuple[Votes, Any]], labeler: str) -> list[tuple[Votes, 
 
 def as_labels(own: Votes) -> Any:
     """What the first expert says, as it is."""
-    from pacenote.mining.labels import Labels
-
     source = next(name for name in own.said if name != LABELER)
     return Labels({fact.name: own.labels(fact.name, source) for fact in FACTS}, {})
+
+
+def clairvoyant(own: Votes, truth: Truths) -> Labels:
+    """Fact by fact and frame by frame what is true, where any source says it, else what the first one says: what no
+    choice among the sources can beat."""
+    found = {}
+    for fact in FACTS:
+        named = [own.labels(fact.name, source) for source in own.said if fact.name in own.said[source]]
+        slack = SPEED_SLACK if fact.slot == "speed" else 0
+        told = named[0]
+        for one in named:
+            told = np.where((one != MISSING) & (np.abs(one - truth[fact.name]) <= slack), one, told)
+        found[fact.name] = told
+    return Labels(found, {})
 
 
 def speed() -> float:
