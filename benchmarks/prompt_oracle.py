@@ -4,7 +4,7 @@
 
 Each row answers the frames anew with one aid that only the truth can give; "placebo" crops chance places. "crop if
 light" also tells by its being there that there is a light, which no expert knows for sure: what can be had lies between
-it and "crop always". small: F1 of the light where its lens has 3 to 6 px in the picture that the model sees.
+it and "crop always". small: F1 of the light where its lens has 3 to 6 px in the model's picture; tiny: less.
 """
 
 from __future__ import annotations
@@ -25,16 +25,18 @@ from pacenote.evaluate.suite import load_model
 from pacenote.metrics import score
 from pacenote.work import progress
 
-SIDE, SEEN = 96, 168  # px of the stored frame that a crop shows; px at which the model sees it
-SMALL = (4.5, 9.0)  # px of the stored frame: 3 to 6 in the model's
+SIDE, SEEN = 1 / 7, 168  # of the frame's width that a crop shows; px at which the model sees it
+SMALL = 3.0, 6.0  # px of a lens in the picture that the model sees, MODEL_PX wide
+MODEL_PX = 448
 CONTEXT = {"weather": "Weather: {0}.", "time": "Time: {0}.", "road_class": "Road: {0}."}
 Asked = tuple[list[Image.Image], str]
 
 
 def crop(image: Image.Image, centre: tuple[float, float]) -> Image.Image:
-    x = int(min(max(centre[0] - SIDE / 2, 0), image.width - SIDE))
-    y = int(min(max(centre[1] - SIDE / 2, 0), image.height - SIDE))
-    return image.crop((x, y, x + SIDE, y + SIDE)).resize((SEEN, SEEN))
+    side = round(SIDE * image.width)
+    x = int(min(max(centre[0] - side / 2, 0), image.width - side))
+    y = int(min(max(centre[1] - side / 2, 0), image.height - side))
+    return image.crop((x, y, x + side, y + side)).resize((SEEN, SEEN))
 
 
 def place(sample: Sample, kind: str, role: str) -> tuple[float, float] | None:
@@ -103,11 +105,13 @@ def main() -> None:
     samples = samples[:24] if args.quick else samples
     truths, clusters = [one.truth or Truth.unknown() for one in samples], [one.cluster for one in samples]
     lit = [k for k, truth in enumerate(truths) if truth.light_state not in (None, "none")]
-    small = [k for k in lit if SMALL[0] <= float(samples[k].conditions.get("light_px") or 0) < SMALL[1]]
-    held: dict[str, Any] = {"frames": len(samples), "small": len(small)}
+    lens = {k: float(samples[k].conditions.get("light_px") or 0) * MODEL_PX / samples[k].image(0).width for k in lit}
+    small = [k for k in lit if SMALL[0] <= lens[k] < SMALL[1]]
+    tiny = [k for k in lit if 0 < lens[k] < SMALL[0]]
+    held: dict[str, Any] = {"frames": len(samples), "small": len(small), "tiny": len(tiny)}
     for name in args.models:
         ask = asker(load_model(name, "cpu"))
-        print(f"{name}: {len(samples)} frames, {len(small)} with a small light")
+        print(f"{name}: {len(samples)} frames, {len(small)} with a small light, {len(tiny)} with a tiny one")
         for title, variant in variants(random.Random(0)).items():
             told = []
             for start in progress(range(0, len(samples), 8), title):
@@ -116,12 +120,13 @@ def main() -> None:
                 answers = ask([images for images, _ in asked], [words for _, words in asked], roles)
                 told += [one.advisory for one in answers]
             whole = score(told, truths, clusters, resamples=0)
-            own = [told[k] for k in small], [truths[k] for k in small], [clusters[k] for k in small]
-            part = score(*own, resamples=0)
             row = {slot: whole[slot]["f1"] for slot in ("light", "obstacles", "crossroad")}
-            row |= {"average": whole["average"], "r2": whole["speed"]["r2"], "small": part["light"]["f1"]}
+            row |= {"average": whole["average"], "r2": whole["speed"]["r2"]}
+            for group, places in (("small", small), ("tiny", tiny)):
+                own = [told[k] for k in places], [truths[k] for k in places], [clusters[k] for k in places]
+                row[group] = score(*own, resamples=0)["light"]["f1"] if places else None
             held.setdefault(name, {})[title] = row
-            print(f"  {title:28}" + "  ".join(f"{key} {value:.3f}" for key, value in row.items()))
+            print(f"  {title:28}" + "  ".join(f"{key} {value:.3f}" for key, value in row.items() if value is not None))
     if args.json:
         args.json.write_text(json.dumps(held, indent=2) + "\n")
 
