@@ -82,9 +82,20 @@ def test_decisions_come_nearer_and_every_weight_stays_on_its_level(coarse: Any, 
 
 
 @pytest.mark.slow
+def test_rows_of_other_tasks_change_nothing(coarse: Any) -> None:
+    model, rows, reference = coarse()
+    other, *_ = coarse()
+    foreign = dataclasses.replace(rows[0], options=((),) * len(rows[0].options))  # an answer that the grammar lacks
+    tune(model, linear_layers(model), rows, reference.logp, 0)
+    tune(other, linear_layers(other), [foreign, *rows], reference.logp, 0)
+    for one, two in zip(linear_layers(model).values(), linear_layers(other).values(), strict=True):
+        assert torch.equal(one.weight_scale, two.weight_scale)
+
+
+@pytest.mark.slow
 def test_without_a_grammar_or_a_finite_loss_it_says_so(coarse: Any) -> None:
     model, rows, reference = coarse()
-    with pytest.raises(PacenoteError, match="no grammar to tune decisions by; leave tuned out with --methods"):
+    with pytest.raises(PacenoteError, match="no row has a decision of the grammar to tune by; leave tuned out"):
         tune(model, linear_layers(model), rows, (), 0)
     broken = [torch.full_like(own, float("nan")) for own in reference.logp]
     with pytest.raises(PacenoteError, match="the divergence is not finite"):

@@ -26,14 +26,18 @@ RATE, EPOCHS, BATCH = 1e-3, 3, 4
 
 
 def answered(model: Model, samples: Sequence[Sample], batch: int = 8) -> list[Sample]:
-    """`samples`, those without a whole answer with the model's own (greedy, exact)."""
+    """`samples`, those without a whole answer with the model's own (greedy, exact); these are left out where the engine
+    cannot drive the model, of which `tune` then says so."""
     from pacenote.engine import asker
     from pacenote.models.frames import fitted, frame_size
     from pacenote.quantize.calibrate import answer_text
     from pacenote.work.progress import bar
 
     bare = [place for place, sample in enumerate(samples) if answer_text(sample) is None]
-    ask, size = asker(model, "exact", "greedy"), frame_size(model)
+    try:
+        ask, size = asker(model, "exact", "greedy"), frame_size(model)
+    except InputError:
+        return [sample for sample in samples if answer_text(sample) is not None]
     told = list(samples)
     with bar("16-bit answers", len(bare)) as advance:
         for start in range(0, len(bare), batch):
@@ -53,7 +57,8 @@ def tune(model: Model, layers: dict[str, Any], rows: Sequence[Row], reference: S
     rounded meanwhile.
 
     `reference`: the 16-bit model's log-probabilities of what the grammar allows, for each decision of `rows` in order
-    (`calibrate.Measured.logp`). Raises PacenoteError where there is none, or the loss is not finite.
+    (`calibrate.Measured.logp`); rows of other tasks, which have none, are left out. Raises PacenoteError where all are,
+    or the loss is not finite.
     """
     import numpy as np
     import torch
@@ -61,30 +66,30 @@ def tune(model: Model, layers: dict[str, Any], rows: Sequence[Row], reference: S
     from pacenote.work.progress import bar
 
     if not reference:
-        raise PacenoteError("tuned: this tokenizer has no grammar to tune decisions by; leave tuned out with --methods")
-    wanted = _by_row(rows, reference)
+        raise PacenoteError("tuned: no row has a decision of the grammar to tune by; leave tuned out with --methods")
+    pairs = _with_decisions(rows, reference)
     language, head = model.family.language(model.model), model.model.get_output_embeddings()
     levels = {name: _levels(layer) for name, layer in layers.items()}
     first = {name: layer.weight_scale.detach().float() for name, layer in layers.items()}
     deltas = {name: torch.zeros_like(scale, requires_grad=True) for name, scale in first.items()}
     optimizer = torch.optim.Adam(deltas.values(), lr=RATE)
-    steps = EPOCHS * -(-len(rows) // BATCH)
+    steps = EPOCHS * -(-len(pairs) // BATCH)
     rng, done = np.random.default_rng(seed), 0
     weights: dict[str, Tensor] = {}
     rounding = {name: layer.forward for name, layer in layers.items()}  # cuts the gradient; back in place below
     for name, layer in layers.items():
         layer.forward = functools.partial(_through, weights, name, layer.bias)
-    with bar("tune scales", EPOCHS * len(rows)) as advance:
+    with bar("tune scales", EPOCHS * len(pairs)) as advance:
         for _ in range(EPOCHS):
-            order = rng.permutation(len(rows))
+            order = rng.permutation(len(pairs))
             for start in range(0, len(order), BATCH):
                 weights.update({name: _dense(levels[name], first[name] * deltas[name].exp()) for name in layers})
                 chosen = order[start : start + BATCH]
                 loss = torch.zeros((), device=model.device)
                 for index in chosen:
-                    row = rows[int(index)]
+                    row, wanted = pairs[int(index)]
                     hidden = language(**row.call).last_hidden_state[0]
-                    loss = loss + _divergence(head, hidden, row, wanted[int(index)])
+                    loss = loss + _divergence(head, hidden, row, wanted)
                 if not bool(torch.isfinite(loss)):
                     raise PacenoteError("tuned: the divergence is not finite; leave tuned out with --methods")
                 optimizer.param_groups[0]["lr"] = RATE * (1 - done / steps)
@@ -101,10 +106,11 @@ def tune(model: Model, layers: dict[str, Any], rows: Sequence[Row], reference: S
             layer.forward = rounding[name]
 
 
-def _by_row(rows: Sequence[Row], reference: Sequence[Tensor]) -> list[list[Tensor]]:
-    """The distributions of each row's decisions, out of those of all rows."""
+def _with_decisions(rows: Sequence[Row], reference: Sequence[Tensor]) -> list[tuple[Row, list[Tensor]]]:
+    """The rows that have decisions, each with its own distributions out of those of all rows."""
     each: Iterator[Tensor] = iter(reference)
-    return [[next(each) for options in row.options if options] for row in rows]
+    found = [(row, [next(each) for options in row.options if options]) for row in rows]
+    return [(row, wanted) for row, wanted in found if wanted]
 
 
 def _levels(layer: Any) -> Tensor:
@@ -132,8 +138,6 @@ def _divergence(head: Any, hidden: Tensor, row: Row, wanted: Sequence[Tensor]) -
     import torch
 
     held = [(row.start + place, options) for place, options in zip(row.decisions, row.options, strict=True) if options]
-    if not held:
-        raise InputError(f"sample {row.id}: its answer holds no decision of the grammar")
     logits = head(hidden[[place for place, _ in held]]).float()
     total = torch.zeros((), device=logits.device)
     for own, (_, options), log_p in zip(logits, held, wanted, strict=True):
