@@ -217,13 +217,33 @@ class Measured:
         """Mean KL(reference || this) a decision, in nats; None without a grammar."""
         if not self.logp:
             return None
-        told = [(p.exp() * (p - q)).sum() for p, q in zip(reference.logp, self.logp, strict=True)]
-        return float(sum(told) / len(told))
+        return float(kl(reference.logp, self.logp) / len(self.logp))
 
     def error(self, other: Measured) -> float:
         """Standard error of the difference of the two losses on the same rows."""
         gap = self.sums - other.sums
         return float(gap.std() * len(gap) ** 0.5 / self.counts.sum())
+
+
+def answer_logits(language: Any, head: Any, row: Row) -> Tensor:
+    """(tokens, V) float32 logits that predict the row's answer."""
+    hidden = language(**row.call).last_hidden_state[0, row.start : row.start + len(row.answer)]
+    logits: Tensor = head(hidden).float()
+    return logits
+
+
+def choices(logits: Tensor, row: Row) -> list[Tensor]:
+    """For each decision of the grammar the log-probabilities of the tokens that it allows, among themselves; `logits`:
+    of the row's answer."""
+    held = zip(row.decisions, row.options, strict=True)
+    return [logits[place, list(options)].log_softmax(-1) for place, options in held if options]
+
+
+def kl(wanted: Sequence[Tensor], told: Sequence[Tensor]) -> Tensor:
+    """Sum over decisions of KL(wanted || told), in nats."""
+    import torch
+
+    return torch.stack([(p.exp() * (p - q)).sum() for p, q in zip(wanted, told, strict=True)]).sum()
 
 
 def dev_loss(model: Model, rows: Sequence[Row], progress: Callable[[int], None] | None = None) -> Measured:
@@ -236,15 +256,12 @@ def dev_loss(model: Model, rows: Sequence[Row], progress: Callable[[int], None] 
     sums, decided, logp = [], [], []
     with torch.no_grad():
         for row in rows:
-            hidden = language(**row.call).last_hidden_state[0, row.start : row.start + len(row.answer)]
-            wanted = torch.tensor(row.answer, device=hidden.device)
-            logits = head(hidden).float()
+            logits = answer_logits(language, head, row)
+            wanted = torch.tensor(row.answer, device=logits.device)
             each = functional.cross_entropy(logits, wanted, reduction="none")
             sums.append(float(each.sum()))
             decided += each[list(row.decisions)].tolist()
-            for place, options in zip(row.decisions, row.options, strict=True):
-                if options:
-                    logp.append(logits[place, list(options)].log_softmax(-1).double().cpu())
+            logp += [own.double().cpu() for own in choices(logits, row)]
             if progress is not None:
                 progress(1)
     counts = np.array([len(row.answer) for row in rows], np.float64)

@@ -60,50 +60,53 @@ def tune(model: Model, layers: dict[str, Any], rows: Sequence[Row], reference: S
     (`calibrate.Measured.logp`); rows of other tasks, which have none, are left out. Raises PacenoteError where all are,
     or the loss is not finite.
     """
-    import numpy as np
     import torch
 
+    from pacenote.quantize.calibrate import answer_logits, choices, kl
     from pacenote.work.progress import bar
 
     if not reference:
         raise PacenoteError("tuned: no row has a decision of the grammar to tune by; leave tuned out with --methods")
-    pairs = _with_decisions(rows, reference)
+    pairs = [(row, [p.to(model.device, torch.float32) for p in own]) for row, own in _with_decisions(rows, reference)]
     language, head = model.family.language(model.model), model.model.get_output_embeddings()
     levels = {name: _levels(layer) for name, layer in layers.items()}
     first = {name: layer.weight_scale.detach().float() for name, layer in layers.items()}
     deltas = {name: torch.zeros_like(scale, requires_grad=True) for name, scale in first.items()}
     optimizer = torch.optim.Adam(deltas.values(), lr=RATE)
-    steps = EPOCHS * -(-len(pairs) // BATCH)
-    rng, done = np.random.default_rng(seed), 0
+    batches = _batches(len(pairs), seed)
+    decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))
     weights: dict[str, Tensor] = {}
     rounding = {name: layer.forward for name, layer in layers.items()}  # cuts the gradient; back in place below
     for name, layer in layers.items():
         layer.forward = functools.partial(_through, weights, name, layer.bias)
-    with bar("tune scales", EPOCHS * len(pairs)) as advance:
-        for _ in range(EPOCHS):
-            order = rng.permutation(len(pairs))
-            for start in range(0, len(order), BATCH):
-                weights.update({name: _dense(levels[name], first[name] * deltas[name].exp()) for name in layers})
-                chosen = order[start : start + BATCH]
-                loss = torch.zeros((), device=model.device)
-                for index in chosen:
-                    row, wanted = pairs[int(index)]
-                    hidden = language(**row.call).last_hidden_state[0]
-                    loss = loss + _divergence(head, hidden, row, wanted)
-                if not bool(torch.isfinite(loss)):
-                    raise PacenoteError("tuned: the divergence is not finite; leave tuned out with --methods")
-                optimizer.param_groups[0]["lr"] = RATE * (1 - done / steps)
-                slopes = torch.autograd.grad(loss, list(deltas.values()))  # of nothing else: all other weights stay
-                for delta, slope in zip(deltas.values(), slopes, strict=True):
-                    delta.grad = slope
-                optimizer.step()
-                done += 1
-                advance(len(chosen))
+    with bar("tune scales", sum(map(len, batches))) as advance:
+        for batch in batches:
+            weights.update({name: _dense(levels[name], first[name] * deltas[name].exp()) for name in layers})
+            chosen = [pairs[place] for place in batch]
+            told = [kl(wanted, choices(answer_logits(language, head, row), row)) for row, wanted in chosen]
+            loss = torch.stack(told).sum()
+            if not bool(torch.isfinite(loss)):
+                raise PacenoteError("tuned: the divergence is not finite; leave tuned out with --methods")
+            slopes = torch.autograd.grad(loss, list(deltas.values()))  # of nothing else: all other weights stay
+            for delta, slope in zip(deltas.values(), slopes, strict=True):
+                delta.grad = slope
+            optimizer.step()
+            decay.step()
+            advance(len(batch))
     with torch.no_grad():
         for name, layer in layers.items():
             layer.weight_scale.copy_((first[name] * deltas[name].exp()).to(torch.bfloat16))
             layer.weight.copy_(_dense(levels[name], layer.weight_scale))
             layer.forward = rounding[name]
+
+
+def _batches(count: int, seed: int) -> list[list[int]]:
+    """Places of all passes over `count` rows, each in an order of its own."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(count).tolist() for _ in range(EPOCHS)]
+    return [order[start : start + BATCH] for order in orders for start in range(0, count, BATCH)]
 
 
 def _with_decisions(rows: Sequence[Row], reference: Sequence[Tensor]) -> list[tuple[Row, list[Tensor]]]:
@@ -131,16 +134,3 @@ def _through(weights: dict[str, Tensor], name: str, bias: Tensor | None, x: Tens
 def _dense(levels: Tensor, scale: Tensor) -> Tensor:
     """(rows, columns) weight in the levels' dtype."""
     return (levels * scale.unsqueeze(-1).to(levels.dtype)).flatten(1)
-
-
-def _divergence(head: Any, hidden: Tensor, row: Row, wanted: Sequence[Tensor]) -> Tensor:
-    """Sum over a row's decisions of KL(wanted || told), in nats; `hidden`: (L, D)."""
-    import torch
-
-    held = [(row.start + place, options) for place, options in zip(row.decisions, row.options, strict=True) if options]
-    logits = head(hidden[[place for place, _ in held]]).float()
-    total = torch.zeros((), device=logits.device)
-    for own, (_, options), log_p in zip(logits, held, wanted, strict=True):
-        p = log_p.to(own.device, own.dtype)
-        total = total + (p.exp() * (p - own[list(options)].log_softmax(-1))).sum()
-    return total
