@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 from pacenote.cli import main
-from pacenote.data import Dataset
+from pacenote.data import Card, Dataset, DatasetWriter
 from pacenote.drives.drive import Drive, DriveFrame, Signals
 from pacenote.errors import InputError
 from pacenote.mining import mine as mining
@@ -25,6 +26,8 @@ from pacenote.mining.mine import Asking, Labelling, mine
 from pacenote.mining.open import find, open_drive
 from pacenote.mining.report import report
 from pacenote.mining.sources import from_detections
+from pacenote.training.frames import record_of
+from pacenote.training.questions import plain
 from tests.answering import answering
 from tests.mining.made import Scripted, drives
 
@@ -60,6 +63,18 @@ def test_every_frame_is_labelled_and_says_by_whom(tmp_path: Path, scripted: Scri
         assert set(sample.slot_weight or {}) == {"speed", "light", "obstacles", "crossroad"}
     page = report(mined).read_text()
     assert all(word in page for word in ("Before and after", "d0", "d1", "d2"))
+
+
+def test_a_limit_that_the_question_states_goes_to_the_student(tmp_path: Path, scripted: Scripted) -> None:
+    source = drives(tmp_path)
+    told = [replace(s, question="The speed limit here is 70 km/h. Advise the driver.") for s in Dataset.open(source)]
+    with DatasetWriter(tmp_path / "told", Card(name="told", licence="CC0-1.0")) as out:
+        for sample in told:
+            out.add(sample, "test")
+        out.finish()
+    mine([tmp_path / "told"], tmp_path / "out", Asking(), PLAIN)
+    for sample in Dataset.open(tmp_path / "out", "train"):
+        assert plain(record_of(sample)).question == sample.question == told[0].question
 
 
 def test_truth_of_the_drives_stays_hidden(tmp_path: Path, scripted: Scripted) -> None:
@@ -136,6 +151,17 @@ def test_selection_asks_the_labeler_only_where_an_expert_sees_something(tmp_path
     voting.record(drive, [labeler, blind], tmp_path / "b.jsonl", select=True)
     assert labeler.asked == 6  # one a second
     assert voting.read(tmp_path / "b.jsonl", "d").asked.sum() == 6
+
+
+def test_experts_of_an_earlier_mining_are_not_asked_again(tmp_path: Path) -> None:
+    drive = open_drive(find(drives(tmp_path, count=1, frames=24))[0])
+    labeler, expert = Scripted(), Scripted("expert")
+    voting.record(drive, [labeler, expert], tmp_path / "a.jsonl")
+    first = (tmp_path / "a.jsonl").read_text().splitlines()
+    (tmp_path / "half.jsonl").write_text("\n".join(first[:10]) + "\n")
+    voting.record(drive, [labeler, expert], tmp_path / "b.jsonl", lent=tmp_path / "half.jsonl")
+    assert (labeler.asked, expert.asked) == (48, 24 + 14)
+    assert (tmp_path / "b.jsonl").read_text().splitlines() == first
 
 
 def jpeg(image: Image.Image) -> bytes:

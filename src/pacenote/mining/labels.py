@@ -18,6 +18,7 @@ from pacenote.mining.facts import CONDITION, FACT, FACTS, PRESENT
 from pacenote.mining.fusion import MOTION, FactModel, Fusion, posteriors
 from pacenote.mining.votes import LABELER, Votes
 from pacenote.mining.window import MISSING, majority
+from pacenote.prompts.slots import stated_limit
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -134,6 +135,7 @@ def sample_of(
 ) -> Sample:  # fmt: skip
     """Frame `t` as a Sample; what was said and what speaks against it is in its provenance. `made`: who and how."""
     sure = certainty(labels, t)
+    limit = stated_limit(question)
     odd = [one for one in labels.contradictions if one.first <= t <= one.last]
     signals = {key: None if np.isnan(own[t]) else float(own[t]) for key, own in votes.signals.items()}
     said = {
@@ -151,7 +153,8 @@ def sample_of(
     }
     return Sample(
         id=name, images=(picture,), cameras=(camera,), question=question, truth=truth_of(labels, votes, t),
-        posterior=posterior_of(labels, t), slot_weight=weights(sure, least), conditions=dict(votes.seen[t]),
+        posterior=posterior_of(labels, t), slot_weight=weights(sure, least),
+        conditions={**votes.seen[t], **({"limit_kmh": limit} if limit is not None else {})},
         source="mined", drive=votes.drive, time_s=float(votes.times[t]), speed_mps=signals["speed_mps"],
         accel_mps2=signals["accel_mps2"], yaw_rate=signals["yaw_rate"], licence=licence, provenance=provenance,
     )  # fmt: skip

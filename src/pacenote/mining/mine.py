@@ -97,15 +97,16 @@ class Mined:
 
 def mine(
     paths: Sequence[Path], out: Path, asking: Asking = Asking(), labelling: Labelling = Labelling(), *,
-    gold: Sequence[tuple[Path, str]] = (), fusion: Path | None = None, votes: Path | None = None, split: str = "",
-    workers: int = 1, ray: str | None = None,
+    gold: Sequence[tuple[Path, str]] = (), fusion: Path | None = None, votes: Path | None = None,
+    lent: Path | None = None, split: str = "", workers: int = 1, ray: str | None = None,
 ) -> Mined:  # fmt: skip
     """Mine the drives at `paths` into the Dataset `out`.
 
     `gold`: (Dataset of drives with truth, its split), on which posteriors are calibrated. `fusion`: what an earlier
     mining learnt, in place of learning. `votes`: where they are kept, for other minings of the same drives to find them
-    (OUT/votes). `split`: of Datasets among `paths`. The same call resumes. Raises InputError
-    where no drive can be read; one bad drive of several is passed over and told.
+    (OUT/votes); `lent`: those of another labeler and the same experts, who are not asked again. `split`: of Datasets
+    among `paths`. The same call resumes. Raises InputError where no drive can be read; one bad drive of several is
+    passed over and told.
     """
     refs = [ref for path in paths for ref in find(path, split)]
     held = [(ref, path, part) for path, part in gold for ref in find(path, part)]
@@ -116,7 +117,7 @@ def mine(
     }  # fmt: skip
     RunDirectory.open(out, "mine", key, seed=labelling.seed)
     kept = votes or out / VOTES
-    told = ask([*refs, *(ref for ref, *_ in held)], kept, asking, workers=workers, ray=ray)
+    told = ask([*refs, *(ref for ref, *_ in held)], kept, asking, lent=lent, workers=workers, ray=ray)
     told = {name: votes.without(labelling.unknown) for name, votes in told.items()}
     drives = [told[ref.name] for ref in refs if ref.name in told]
     if not drives:
@@ -192,10 +193,12 @@ def frames_only(ref: DriveRef) -> DriveRef:
 
 
 def ask(
-    refs: Sequence[DriveRef], folder: Path, asking: Asking, *, workers: int = 1, ray: str | None = None
-) -> dict[str, Votes]:
-    """The votes on every drive, by name, kept in `folder`; a drive that cannot be used is left out and told."""
-    shards = [Shard(f"{_file_name(ref.name)}.jsonl", (ref, asking)) for ref in refs]
+    refs: Sequence[DriveRef], folder: Path, asking: Asking, *,
+    lent: Path | None = None, workers: int = 1, ray: str | None = None,
+) -> dict[str, Votes]:  # fmt: skip
+    """The votes on every drive, by name, kept in `folder`; a drive that cannot be used is left out and told. `lent`:
+    votes of another labeler, from which experts' are taken."""
+    shards = [Shard(f"{_file_name(ref.name)}.jsonl", (ref, asking, lent)) for ref in refs]
     results = run_shards(ask_drive, shards, folder, workers=workers, ray=ray, label="ask about drives")
     found = {}
     for ref, result in zip(refs, results, strict=True):
@@ -212,7 +215,7 @@ def ask(
 
 def ask_drive(shard: Shard, partial: Path) -> dict[str, Any]:
     """Put one drive's frames to the sources; what was asked before a kill is not asked again."""
-    ref, asking = shard.payload
+    ref, asking, lent = shard.payload
     started = partial.parent.parent / ASKING / shard.name  # beside the folder of partial files, which a stop empties
     started.parent.mkdir(exist_ok=True)
     try:
@@ -224,7 +227,7 @@ def ask_drive(shard: Shard, partial: Path) -> dict[str, Any]:
 
         counts = voting.record(
             drive, sources(asking), started, rate_hz=asking.rate_hz, batch=asking.batch, choose=look,
-            select=asking.select,
+            select=asking.select, lent=lent and lent / shard.name,
         )  # fmt: skip
     except InputError as error:  # one bad drive of many costs itself alone
         partial.write_text("")

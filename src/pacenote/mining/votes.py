@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -83,10 +83,11 @@ Choose = Callable[["DriveFrame", "Image.Image", float], str | None]
 
 def record(
     drive: Drive, sources: Sequence[Source], file: Path, *, rate_hz: float | None = None, batch: int = 8,
-    choose: Choose | None = None, select: bool = False,
+    choose: Choose | None = None, select: bool = False, lent: Path | None = None,
 ) -> dict[str, int]:  # fmt: skip
     """Ask `sources` about a drive's frames and write `file`, a line a frame; what an earlier call has written stays.
 
+    `lent`: the votes of an earlier mining of the drive, whose experts are not asked again: only the labeler is new.
     `choose(frame, image, speed)` says why a frame is not worth asking about; one whose picture cannot be read is
     refused likewise. `select`: the labeler is asked only where an expert sees something (see `matters`). Memory is that
     of one batch. Returns counts of frames, refused ones and those that the labeler was asked about now.
@@ -96,11 +97,12 @@ def record(
     waiting: list[Waiting] = []
     experts = [source for source in sources if source.name != LABELER]
     labelers = [source for source in sources if source.name == LABELER]
+    before = _lent(lent) if lent else {}
     due = -math.inf
 
     def ask(out: TextIO) -> None:
         nonlocal due
-        told = _say(experts, waiting)
+        told = _tell(experts, waiting, before)
         chosen = []
         for k, (frame, *_) in enumerate(waiting):
             if not select or frame.time_s >= due or any(matters(own[k]) for own in told.values()):
@@ -159,6 +161,31 @@ def _say(sources: Sequence[Source], frames: Sequence[Waiting]) -> dict[str, list
     images, speeds = [image for _, image, _ in frames], [signals["speed_mps"] for *_, signals in frames]
     given = [frame.given for frame, *_ in frames]
     return {source.name: source.say(images, given, speeds) for source in sources}
+
+
+def _tell(
+    experts: Sequence[Source], frames: Sequence[Waiting], before: Mapping[str, Mapping[int, Said]]
+) -> dict[str, list[Said]]:
+    """What each expert says of `frames`, asked only where `before` does not hold it."""
+    found = {}
+    for expert in experts:
+        held = before.get(expert.name, {})
+        fresh = [one for one in frames if one[0].index not in held]
+        new = zip([frame.index for frame, *_ in fresh], _say([expert], fresh).get(expert.name, []), strict=True)
+        known = {**held, **dict(new)}
+        found[expert.name] = [known[frame.index] for frame, *_ in frames]
+    return found
+
+
+def _lent(file: Path) -> dict[str, dict[int, Said]]:
+    """Source -> frame -> what it said there, as `file` has it; weather, time and road class as it saw them."""
+    from pacenote.mining.sources import Said, conditions
+
+    found: dict[str, dict[int, Said]] = {}
+    for row in _rows(file):
+        for name, facts in row.get("said", {}).items():
+            found.setdefault(name, {})[row["frame"]] = Said(facts, seen=conditions(facts))
+    return found
 
 
 def _signals(drive: Drive, time_s: float) -> dict[str, float]:

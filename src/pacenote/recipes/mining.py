@@ -39,13 +39,15 @@ class MiningStage(Stage):
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "prompts": bool(self.prompts)}  # the book counts by content
 
-    def mined(self, labeler: str, method: str, out: Path, context: Context, votes: str | None = None) -> Mined:
+    def mined(
+        self, labeler: str, method: str, out: Path, context: Context, votes: str | None = None, lent: Path | None = None
+    ) -> Mined:
         from pacenote.mining.mine import mine
 
         return mine(
             [Path(one) for one in self.drives], out, self._asking(labeler), self._labelling(method, context),
             gold=[(Path(self.gold), self.gold_split)] if self.gold else [], split=self.split,
-            votes=Path(votes) if votes else None, workers=context.workers, ray=context.ray,
+            votes=Path(votes) if votes else None, lent=lent, workers=context.workers, ray=context.ray,
         )  # fmt: skip
 
     def _asking(self, labeler: str) -> Asking:
@@ -114,7 +116,8 @@ class Rounds(MiningStage):
         now = best = resolve(self.model)
         told = [{"round": 0, "average": self._average(now, out / "dev-0", context), "frames": 0}]
         for number in range(1, self.rounds + 1):
-            mined = self.mined(now, "full", out / f"mined-{number}", context)
+            lent = out / "mined-1" / "votes" if number > 1 else None  # experts say what they said in the first round
+            mined = self.mined(now, "full", out / f"mined-{number}", context, lent=lent)
             recipe = read_recipe(Path(self.recipe), seed=context.seed, inputs={**self.inputs, "start": now})
             place, data = out / f"train-{number}", (str(mined.out), *self.beside)
             now = str(train(recipe, data, place, device=self.device, cache=context.run / "cache"))
