@@ -28,11 +28,11 @@ from pacenote.drives.drive import Drive, DriveFrame, Signals
 from pacenote.mining import fusion
 from pacenote.mining import votes as voting
 from pacenote.mining.calibrate import Truths, calibrated
-from pacenote.mining.facts import FACTS
+from pacenote.mining.facts import FACTS, SPEED_SLACK
 from pacenote.mining.labels import Labels, label
 from pacenote.mining.mine import Asking, ask
 from pacenote.mining.open import find
-from pacenote.mining.score import SPEED_SLACK, aligned, score, truths_of
+from pacenote.mining.score import aligned, score, truths_of
 from pacenote.mining.sources import Said
 from pacenote.mining.votes import LABELER, Votes
 from pacenote.mining.window import MISSING

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pacenote.advisory import LIGHT_STATES
 from pacenote.mining import fusion
-from pacenote.mining.calibrate import calibrated, ece
+from pacenote.mining.calibrate import best_threshold, calibrated, ece, with_thresholds
 from pacenote.mining.chain import Chain, Track
 from pacenote.mining.facts import FACT, FACTS
 from pacenote.mining.fusion import FactModel
@@ -49,6 +51,40 @@ def test_calibration_closes_the_gap_and_changes_no_sure_label(made: list, learnt
         for name in learnt:
             before, now = learnt[name].posterior(own), after[name].posterior(own)
             assert (before.argmax(1) == now.argmax(1)).all()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_no_other_threshold_is_expected_to_do_better(chances: list[float]) -> None:
+    p = np.array(chances)
+    least, f1 = best_threshold(p)
+    assert 0 <= least <= 0.5 and 0 <= f1 <= 1 + 1e-9
+    for other in p:
+        chosen = p >= other
+        assert f1 >= 2 * p[chosen].sum() / max(chosen.sum() + p.sum(), 1e-9) - 1e-9
+
+
+def test_what_sources_often_miss_is_labelled_from_a_lower_probability_on() -> None:
+    rng = np.random.default_rng(0)
+    p = np.concatenate([rng.beta(1, 3, 4000), rng.beta(8, 1, 400)])
+    truth = rng.random(len(p)) < p
+
+    def f1(least: float) -> float:
+        named = p >= least
+        return float(2 * (named & truth).sum() / (named.sum() + truth.sum()))
+
+    least, expected = best_threshold(p)
+    assert least == pytest.approx(expected / 2, abs=0.03)  # Lipton et al. 2014
+    assert f1(least) == pytest.approx(expected, abs=0.03)
+    assert f1(least) > f1(0.5) + 0.05
+
+
+def test_labels_follow_the_threshold_of_their_kind(made: list, learnt: dict[str, FactModel]) -> None:
+    own = with_thresholds(learnt, [one for one, _ in made])
+    for name, model in own.items():
+        p = model.posterior(made[0][0])
+        expected = p[:, 1] >= model.least if FACT[name].kind else p.argmax(1)
+        np.testing.assert_array_equal(label(made[0][0], own).classes[name], expected)
+        assert FactModel.from_dict(model.to_dict()).least == model.least <= 0.5
 
 
 def test_motion_tells_red_from_green_where_eyes_cannot() -> None:

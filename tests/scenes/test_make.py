@@ -210,6 +210,30 @@ def test_a_drive_is_one_world_on_one_clock(quick: SceneRecipe, cache: Path) -> N
     assert all(by_id[t.id] == t for things in fixed for t in things)  # nothing static moves or changes
 
 
+def test_a_crossing_belongs_to_the_roads_that_it_crosses(cache: Path) -> None:
+    from pacenote.scenes.network import build_network, network_spec
+    from pacenote.scenes.roads import own_crossings
+    from pacenote.scenes.streets import load_streets
+
+    walked = SceneRecipe.from_dict({"networks": {"kinds": {"grid": 1}, "sidewalks": 1.0}})
+    streets = load_streets(build_network(network_spec(walked, 0), cache))
+    assert streets.crossings
+    assert all(set(crossing.edges) & set(streets.edges) for crossing in streets.crossings)
+    assert sum(bool(own_crossings(streets, edge)) for edge in streets.edges.values()) > len(streets.crossings) / 2
+
+
+def test_a_drive_runs_over_crossings_of_its_way(quick: SceneRecipe, cache: Path) -> None:
+    drives = dataclasses.replace(quick.drives, seconds=4.0)
+    always = dict.fromkeys(("signalised", "unsignalised", "midblock", "plain"), 1.0)
+    recipe = dataclasses.replace(quick, drives=drives, crossing=always)
+    made = [make_drive(recipe, i, cache) for i in range(12)]
+    frames = [frame for one in made if not isinstance(one, Rejected) for frame in one]
+    ahead = [frame for frame in frames if frame.facts.crossing_ids]
+    assert ahead
+    for frame in ahead:
+        assert set(frame.facts.crossing_ids) <= {marking.id for marking in frame.markings if marking.kind == "zebra"}
+
+
 def test_no_junction_is_an_input_error(tmp_path: Path, cache: Path) -> None:
     from pacenote.scenes.network import build_network, network_spec
 

@@ -21,6 +21,7 @@ from pacenote.models.heads import CONDITIONS
 
 Floats = npt.NDArray[np.float64]
 ABSENT, PRESENT = 0, 1
+SPEED_SLACK = 1  # classes of 5 km/h: a speed one step off is not counted as wrong
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pacenote.mining import motion, speed
 from pacenote.mining.chain import Chain, Track
-from pacenote.mining.facts import CONDITION, FACT, HIDDEN, Fact
+from pacenote.mining.facts import ABSENT, CONDITION, FACT, HIDDEN, PRESENT, Fact
 from pacenote.mining.votes import LABELER, Votes
 from pacenote.mining.window import MISSING
 
@@ -46,7 +46,8 @@ HAZARD = (0.005, 0.02)
 @dataclass(frozen=True)
 class FactModel:
     """The chain of one fact. `sources`: what each vote row is, "name" or "name@view"; `trust` their exponents. What the
-    chain says is made to mean it by `temperature` and by `doubt`, the share of frames of which it knows nothing."""
+    chain says is made to mean it by `temperature` and by `doubt`, the share of frames of which it knows nothing; a kind
+    is labelled from the probability `least` on."""
 
     fact: str
     sources: tuple[str, ...]
@@ -54,17 +55,24 @@ class FactModel:
     trust: tuple[float, ...]
     temperature: float = 1.0
     doubt: float = 0.0
+    least: float = 0.5
 
     def posterior(self, votes: Votes, without: Sequence[str] = ()) -> Floats:
         """(T, values) probabilities; `without` sources of those names."""
         track = track_of(votes, self.fact, self.sources, without)
         return tempered(self.chain.posterior(track, self.trust), self.temperature, self.doubt)
 
+    def labels(self, posterior: Floats) -> Ints:
+        """(T,) the class that each row of a posterior (T, values) is labelled with."""
+        if FACT[self.fact].kind:
+            return np.where(posterior[:, PRESENT] >= self.least, PRESENT, ABSENT)
+        return np.asarray(posterior.argmax(1))
+
     def to_dict(self) -> dict[str, Any]:
         chain = self.chain
         return {
             "fact": self.fact, "sources": list(self.sources), "trust": list(self.trust),
-            "temperature": self.temperature, "doubt": self.doubt, "prior": chain.prior.tolist(),
+            "temperature": self.temperature, "doubt": self.doubt, "least": self.least, "prior": chain.prior.tolist(),
             "per_s": chain.per_s, "per_m": chain.per_m,
             "confusion": [one.tolist() for one in chain.confusion],
         }  # fmt: skip
@@ -77,7 +85,7 @@ class FactModel:
         )  # fmt: skip
         return cls(
             held["fact"], tuple(held["sources"]), chain, tuple(held["trust"]), float(held["temperature"]),
-            float(held["doubt"]),
+            float(held["doubt"]), float(held.get("least", 0.5)),
         )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from pacenote.advisory import CROSSROADS, OBSTACLES, SLOTS, Light, Truth
 from pacenote.data.sample import Picture, Sample
 from pacenote.mining import motion
 from pacenote.mining.conflicts import conflicts
-from pacenote.mining.facts import CONDITION, FACT, FACTS, PRESENT
+from pacenote.mining.facts import CONDITION, FACT, FACTS, PRESENT, SPEED_SLACK
 from pacenote.mining.fusion import MOTION, FactModel, Fusion, posteriors
 from pacenote.mining.votes import LABELER, Votes
 from pacenote.mining.window import MISSING, majority
@@ -42,7 +42,7 @@ def label(votes: Votes, fusion: Fusion, method: str = "full", *, hard: bool = Fa
     posterior: dict[str, Floats] = {}
     if method == "full":
         posterior = posteriors(fusion, votes, (MOTION,) if hard else ())
-        classes = {name: p.argmax(1) for name, p in posterior.items()}
+        classes = {name: fusion[name].labels(p) for name, p in posterior.items()}
     else:
         classes = {fact.name: votes.labels(fact.name, LABELER) for fact in FACTS}
         if method == "window":
@@ -113,14 +113,17 @@ def posterior_of(labels: Labels, t: int) -> dict[str, dict[str, float]] | None:
 
 
 def certainty(labels: Labels, t: int) -> dict[str, float] | None:
-    """Slot -> probability that its label is right; kinds of one slot as if they were independent."""
+    """Slot -> probability that its label is right; kinds of one slot as if they were independent, a speed one step of
+    5 km/h off is right, too (`facts.SPEED_SLACK`)."""
     if not labels.posterior:
         return None
     found = dict.fromkeys(SLOTS, 1.0)
     for name, p in labels.posterior.items():
         slot = FACT[name].slot
         if slot != CONDITION:
-            found[slot] *= float(p[t].max())
+            own = labels.classes[name][t]
+            near = SPEED_SLACK if slot == "speed" else 0
+            found[slot] *= float(p[t, max(0, own - near) : own + near + 1].sum())
     return {slot: round(value, 4) for slot, value in found.items()}
 
 

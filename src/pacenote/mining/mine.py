@@ -23,7 +23,7 @@ from pacenote.errors import InputError
 from pacenote.mining import fusion as fusing
 from pacenote.mining import votes as voting
 from pacenote.mining.balance import Candidate, choose
-from pacenote.mining.calibrate import calibrated
+from pacenote.mining.calibrate import calibrated, with_thresholds
 from pacenote.mining.conflicts import implausible
 from pacenote.mining.duplicates import Duplicates, signature, slots_key
 from pacenote.mining.facts import fact_named
@@ -125,10 +125,8 @@ def mine(
     learnt = _learn(drives, labelling, fusion)
     if held and fusion is None:
         truths = {part: truths_of(path, part) for _, path, part in held}
-        learnt = calibrated(
-            learnt,
-            [(told[r.name], aligned(told[r.name], truths[p][r.name])) for r, _, p in held if r.name in told],
-        )
+        known = [(told[r.name], aligned(told[r.name], truths[p][r.name])) for r, _, p in held if r.name in told]
+        learnt = with_thresholds(calibrated(learnt, known), drives)
     write_json(out / FUSION, {name: model.to_dict() for name, model in learnt.items()})
     labels = [label(one, learnt, labelling.method, hard=labelling.motion == "hard") for one in drives]
     for line in implausible(labels):

@@ -14,14 +14,13 @@ import numpy.typing as npt
 
 from pacenote.advisory import SLOTS, Truth
 from pacenote.mining.calibrate import Truths, ece
-from pacenote.mining.facts import FACT, FACTS, HIDDEN
+from pacenote.mining.facts import FACT, FACTS, HIDDEN, SPEED_SLACK
 from pacenote.mining.labels import Labels, certainty
 from pacenote.mining.votes import Votes
 from pacenote.mining.window import MISSING
 
 Floats = npt.NDArray[np.float64]
 SURE = 0.95
-SPEED_SLACK = 1  # classes of 5 km/h: a speed one step off is not counted as wrong
 
 
 def truths_of(path: Path, split: str) -> dict[str, dict[float, dict[str, int]]]:

@@ -255,7 +255,7 @@ def load_streets(path: Path) -> Streets:
                     e.getID(),
                     axis,
                     lane.getWidth(),
-                    tuple(e.getCrossingEdges()),
+                    tuple(crossed.getID() for crossed in e.getCrossingEdges()),
                     node.getID() if node else _node(e.getID()),
                 )
             )
