@@ -1,11 +1,11 @@
 """Mined labels against the truth of rendered drives: raw labels, the paper's window, the full method and its parts.
 
-    pacenote render recipes/drives.yaml --out GOLD --split test --drives 16 --workers 2
-    pacenote render recipes/drives.yaml --seed 4 --out DRIVES --split test --drives 16 --workers 2
+    pacenote render recipes/drives.yaml --out DRIVES --split train --drives 32 --workers 2
+    pacenote render recipes/drives.yaml --out GOLD --split dev --drives 12 --workers 2
     python benchmarks/mine.py --drives DRIVES --gold GOLD --out VOTES --json mine.json
 
-The miner never reads the truth of DRIVES; posteriors are calibrated on all splits of GOLD. Without --gold they are not,
-which changes no label and so no error.
+The miner learns what sources are worth without the truth of DRIVES. Posteriors are calibrated, and thresholds of kinds
+follow, on all splits of GOLD and, with --folds N, on the truth of those DRIVES that are not of the same Nth.
 `--quick` needs no drives: it measures the speed of smoothing and the memory of a long drive alone.
 """
 
@@ -17,7 +17,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from pacenote.data import Dataset
 from pacenote.drives.drive import Drive, DriveFrame, Signals
 from pacenote.mining import fusion
 from pacenote.mining import votes as voting
-from pacenote.mining.calibrate import Truths, calibrated
+from pacenote.mining.calibrate import Truths, calibrated, with_thresholds
 from pacenote.mining.facts import FACTS, SPEED_SLACK
 from pacenote.mining.labels import Labels, label
 from pacenote.mining.mine import Asking, ask
@@ -43,11 +43,14 @@ HOURS, RATE_HZ = 2.0, 4.0
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--drives", type=Path, metavar="DATA", help="a Dataset of rendered drives, split test")
+    parser.add_argument("--drives", type=Path, metavar="DATA", help="a Dataset of rendered drives")
+    parser.add_argument("--split", default="train", help="which of its splits is mined (train)")
     parser.add_argument("--gold", type=Path, metavar="DATA", help="other drives of known truth")
+    parser.add_argument("--folds", type=int, default=1, metavar="N", help="drives are gold for those of other Nths")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where votes are kept")
     parser.add_argument("--labeler", default="starter-student", metavar="MODEL")
     parser.add_argument("--experts", nargs="+", default=["look:starter-teacher"], metavar="E")
+    parser.add_argument("--without", nargs="*", default=[], metavar="E", help="of these what was said is not heard")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--quick", action="store_true", help="speed and memory alone")
@@ -70,11 +73,12 @@ def main() -> int:
 def labels(args: argparse.Namespace) -> dict[str, Any]:
     """Errors of every method on the test drives."""
     asking = Asking(labeler=args.labeler, experts=tuple(args.experts))
-    parts = [(args.drives, "test")]
+    parts = [(args.drives, args.split)]
     if args.gold:
         parts += [(args.gold, part) for part in Dataset.open(args.gold).splits]
     refs = [(ref, path, part) for path, part in parts for ref in find(path, part)]
     told = ask([ref for ref, *_ in refs], args.out, asking, workers=args.workers)
+    told = {drive: heard(own, lambda name: not name.endswith(tuple(args.without))) for drive, own in told.items()}
     truths = {place: truths_of(*place) for place in parts}
     pairs_of = [
         (told[ref.name], aligned(told[ref.name], truths[path, part][ref.name]), path) for ref, path, part in refs
@@ -82,26 +86,30 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
     test = [(own, truth) for own, truth, path in pairs_of if path == args.drives]
     gold = [(own, truth) for own, truth, path in pairs_of if path != args.drives]
 
-    def scored(learnt: dict[str, Any], method: str = "full", hard: bool = False) -> dict[str, Any]:
-        return score([(own, label(own, learnt, method, hard=hard), truth) for own, truth in test])
-
-    def known(learnt: dict[str, Any], labeler: str | None = None) -> dict[str, Any]:
-        """Calibrated on the gold drives, where there are some; with all votes or, as in `only`, those of some."""
-        return calibrated(learnt, gold if labeler is None else pairs(gold, labeler)) if gold else learnt
+    def scored(learnt: dict[str, Any], method: str = "full", labeler: str | None = None, hard: bool = False) -> Any:
+        """Labels of the test drives; calibrated where there are gold drives, on the votes of `labeler` (see `only`)."""
+        found = []
+        for part in np.array_split(np.arange(len(test)), args.folds):  # neighbours share a network: whole blocks
+            known = gold + ([pair for k, pair in enumerate(test) if k not in part] if args.folds > 1 else [])
+            own = learnt
+            if known and method == "full":
+                known = known if labeler is None else pairs(known, labeler)
+                own = with_thresholds(calibrated(learnt, known), [votes for votes, _ in test])
+            found += [(test[k][0], label(test[k][0], own, method, hard=hard), test[k][1]) for k in part]
+        return score(found)
 
     mined = [own for own, _ in test]  # gold drives take part in calibration alone
     learnt = fusion.fit(mined)
-    full = known(learnt)
     rows = {
-        "raw labels": scored(full, "raw"),
-        "majority window (paper)": scored(full, "window"),
-        "window, then hard motion (paper)": scored(full, "window", hard=True),
-        "full": scored(full),
-        "full, uncalibrated": scored(learnt),
-        "without motion": scored(known(fusion.fit(mined, use_motion=False))),
-        "without views": scored(known(fusion.fit(mined, views=False))),
-        "labeler alone, chain": scored(known(fusion.fit(only(mined, LABELER)), LABELER)),
-        "experts alone, chain": scored(known(fusion.fit(only(mined, "")), "")),
+        "raw labels": scored(learnt, "raw"),
+        "majority window (paper)": scored(learnt, "window"),
+        "window, then hard motion (paper)": scored(learnt, "window", hard=True),
+        "full": scored(learnt),
+        "full, uncalibrated": score([(own, label(own, learnt), truth) for own, truth in test]),
+        "without motion": scored(fusion.fit(mined, use_motion=False)),
+        "without views": scored(fusion.fit(mined, views=False)),
+        "labeler alone, chain": scored(fusion.fit(only(mined, LABELER)), labeler=LABELER),
+        "experts alone, chain": scored(fusion.fit(only(mined, "")), labeler=""),
         "first expert alone, raw": score([(own, as_labels(own), truth) for own, truth in test]),
         "oracle: the best source, frame by frame": score(
             [(own, clairvoyant(own, truth), truth) for own, truth in test]
@@ -109,12 +117,15 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
     }
     frames = sum(len(own.times) for own, _ in test)
     print(f"{len(test)} drives, {frames} frames; {len(gold)} gold drives")
-    print(f"{'':40}{'error':>7} {'interval':>16}  speed light obst. cross. facts  jitter  ECE  sure  cover")
+    head = "speed light obst. cross.  F1    light obst. cross. jitter  ECE  sure  cover"
+    print(f"{'':40}{'error':>7} {'interval':>16}  {head}")
     for name, one in rows.items():
         e, low, high = one["error"], *one["ci"]
         line = f"{name:40}{e['mean']:7.3f} [{low:.3f}, {high:.3f}]  "
         line += " ".join(f"{e[slot]:.3f}" for slot in ("speed", "light", "obstacles", "crossroad"))
-        line += f" {one['facts']:.3f} {one['jitter']['labels']:6.1f}"
+        f1 = one["f1"]
+        line += f"  {f1['mean']:.3f} {f1['light']:.3f} {f1['obstacles']:.3f} {f1['crossroad']:.3f}"
+        line += f" {one['jitter']['labels']:6.1f}"
         if "ece" in one:
             line += f" {one['ece']:.3f} {one['sure'] or float('nan'):.3f} {one['coverage']:.3f}"
         print(line)
@@ -133,10 +144,12 @@ NAMES = {"error_raw": "raw labels", "error_window": "majority window (paper)", "
 
 def only(drives: Sequence[Votes], labeler: str) -> list[Votes]:
     """The drives with the labeler's votes alone, or ("") with all others'."""
-    return [
-        dataclasses.replace(own, said={n: v for n, v in own.said.items() if (n == LABELER) == bool(labeler)})
-        for own in drives
-    ]
+    return [heard(own, lambda name: (name == LABELER) == bool(labeler)) for own in drives]
+
+
+def heard(own: Votes, who: Callable[[str], bool]) -> Votes:
+    """The votes of those sources alone."""
+    return dataclasses.replace(own, said={name: told for name, told in own.said.items() if who(name)})
 
 
 def pairs(gold: Sequence[tuple[Votes, Any]], labeler: str) -> list[tuple[Votes, Any]]:

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacenote.advisory import LIGHT_STATES
+from pacenote.advisory import LIGHT_STATES, SLOTS
 from pacenote.mining import fusion
 from pacenote.mining.calibrate import best_threshold, calibrated, ece, with_thresholds
 from pacenote.mining.chain import Chain, Track
 from pacenote.mining.facts import FACT, FACTS
 from pacenote.mining.fusion import FactModel
-from pacenote.mining.labels import label
+from pacenote.mining.labels import Labels, certainty, label, names_something, usual, weights
 from pacenote.mining.score import score
 from tests.mining.made import votes
 
@@ -85,6 +85,32 @@ def test_labels_follow_the_threshold_of_their_kind(made: list, learnt: dict[str,
         expected = p[:, 1] >= model.least if FACT[name].kind else p.argmax(1)
         np.testing.assert_array_equal(label(made[0][0], own).classes[name], expected)
         assert FactModel.from_dict(model.to_dict()).least == model.least <= 0.5
+
+
+def test_weights_favour_sure_labels_but_not_those_that_name_nothing(made: list, learnt: dict[str, FactModel]) -> None:
+    drives = [label(one, learnt) for one, _ in made]
+    means = usual(drives)
+    found: dict[tuple[str, bool], list[tuple[float, float]]] = {}
+    for labels in drives:
+        for t in range(len(labels.classes["light"])):
+            own, sure = weights(labels, t, means), certainty(labels, t)
+            assert own is not None and sure is not None
+            for slot, weight in own.items():
+                found.setdefault((slot, names_something(labels, slot, t)), []).append((sure[slot], weight))
+    for key, pairs in found.items():
+        sure, weight = np.array(pairs).T
+        assert weight.mean() == pytest.approx(1, abs=0.01), key
+        assert (np.diff(weight[np.argsort(sure, kind="stable")]) >= -1e-3).all()
+    assert weights(drives[0], 0, means, least=1.01) == dict.fromkeys(SLOTS, 0.0)
+
+
+def test_a_speed_one_step_off_counts_as_right_in_its_certainty() -> None:
+    fact = FACT["speed"]
+    p = np.zeros((1, len(fact.values)))
+    p[0, [9, 10, 11, 20]] = [0.2, 0.4, 0.1, 0.3]
+    assert certainty(Labels({"speed": np.array([10])}, {"speed": p}), 0) == {
+        "speed": 0.7, "light": 1.0, "obstacles": 1.0, "crossroad": 1.0,
+    }  # fmt: skip
 
 
 def test_motion_tells_red_from_green_where_eyes_cannot() -> None:

@@ -28,7 +28,7 @@ def rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (start / "number").write_text("0")
         labelers: list[str] = []
 
-        def mined(self: Rounds, labeler: str, method: str, out: Path, context: Context) -> Any:
+        def mined(self: Rounds, labeler: str, method: str, out: Path, context: Context, **lent: Any) -> Any:
             labelers.append((Path(labeler) / "number").read_text())
             return SimpleNamespace(out=out, card={"splits": {"train": {"samples": 5}}})
 

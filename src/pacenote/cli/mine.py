@@ -54,9 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--gold", type=Path, metavar="DATA", help="a Dataset of drives with truth, to calibrate on")
     how.add_argument("--gold-split", default="dev", metavar="S", help="split of --gold (dev)")
     how.add_argument("--fusion", type=Path, metavar="FILE", help="fusion.json of an earlier run, in place of learning")
-    how.add_argument(
-        "--least", type=float, default=0.5, metavar="P", help="certainty below which a slot weighs 0 (0.5)"
-    )
+    how.add_argument("--least", type=float, default=0.0, metavar="P", help="certainty below which a slot weighs 0 (0)")
     how.add_argument(
         "--unknown", nargs="+", default=[], metavar="KIND",
         help="facts of which no source is believed (crash, light, ...): they get no label",

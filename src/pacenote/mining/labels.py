@@ -127,14 +127,38 @@ def certainty(labels: Labels, t: int) -> dict[str, float] | None:
     return {slot: round(value, 4) for slot, value in found.items()}
 
 
-def weights(sure: Mapping[str, float] | None, least: float) -> dict[str, float] | None:
-    """Slot weights of a training: the certainty, 0 below `least`."""
-    return None if sure is None else {slot: value if value >= least else 0.0 for slot, value in sure.items()}
+Usual = Mapping[tuple[str, bool], float]  # (slot, whether it is labelled with something) -> mean certainty
+
+
+def usual(drives: Sequence[Labels]) -> Usual:
+    """How certain labels of each slot are on average, apart for those that name something and those that do not."""
+    sums: dict[tuple[str, bool], list[float]] = {}
+    for labels in drives:
+        for t in range(len(next(iter(labels.classes.values()), ()))):
+            for slot, value in (certainty(labels, t) or {}).items():
+                sums.setdefault((slot, names_something(labels, slot, t)), []).append(value)
+    return {key: float(np.mean(values)) for key, values in sums.items()}
+
+
+def names_something(labels: Labels, slot: str, t: int) -> bool:
+    """Whether the label of a slot in frame `t` names a light, an obstacle, a crossroad; of a speed always."""
+    return slot == "speed" or any(own[t] > 0 for name, own in labels.classes.items() if FACT[name].slot == slot)
+
+
+def weights(labels: Labels, t: int, usual: Usual, least: float = 0.0) -> dict[str, float] | None:
+    """Slot weights of a training: the certainty over its mean among labels of the same sort, 0 where it is below
+    `least`; None without posteriors. Plain certainties would weigh "none" more than anything that is named, for what is
+    missed is seldom doubted, and a student would learn to name less."""
+    sure = certainty(labels, t)
+    if sure is None:
+        return None
+    mean = {slot: usual.get((slot, names_something(labels, slot, t)), 1.0) for slot in sure}
+    return {s: round(p / max(mean[s], 1e-6), 4) if p >= least else 0.0 for s, p in sure.items()}
 
 
 def sample_of(
-    labels: Labels, votes: Votes, t: int, picture: Picture, *, name: str, question: str, least: float,
-    camera: str, licence: str, made: Mapping[str, Any],
+    labels: Labels, votes: Votes, t: int, picture: Picture, *, name: str, question: str, usual: Usual,
+    least: float, camera: str, licence: str, made: Mapping[str, Any],
 ) -> Sample:  # fmt: skip
     """Frame `t` as a Sample; what was said and what speaks against it is in its provenance. `made`: who and how."""
     sure = certainty(labels, t)
@@ -156,7 +180,7 @@ def sample_of(
     }
     return Sample(
         id=name, images=(picture,), cameras=(camera,), question=question, truth=truth_of(labels, votes, t),
-        posterior=posterior_of(labels, t), slot_weight=weights(sure, least),
+        posterior=posterior_of(labels, t), slot_weight=weights(labels, t, usual, least),
         conditions={**votes.seen[t], **({"limit_kmh": limit} if limit is not None else {})},
         source="mined", drive=votes.drive, time_s=float(votes.times[t]), speed_mps=signals["speed_mps"],
         accel_mps2=signals["accel_mps2"], yaw_rate=signals["yaw_rate"], licence=licence, provenance=provenance,

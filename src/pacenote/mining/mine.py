@@ -28,7 +28,7 @@ from pacenote.mining.conflicts import implausible
 from pacenote.mining.duplicates import Duplicates, signature, slots_key
 from pacenote.mining.facts import fact_named
 from pacenote.mining.fusion import FactModel
-from pacenote.mining.labels import METHODS, Labels, label, sample_of
+from pacenote.mining.labels import METHODS, Labels, Usual, label, sample_of, usual
 from pacenote.mining.open import find, open_drive
 from pacenote.mining.quality import Quality
 from pacenote.mining.score import aligned, truths_of
@@ -72,7 +72,7 @@ class Labelling:
     method: str = "full"
     motion: str = "soft"
     views: bool = True
-    least: float = 0.5
+    least: float = 0.0
     keep: int | None = None
     dedup: bool = True
     unknown: tuple[str, ...] = ()
@@ -133,10 +133,14 @@ def mine(
         say(line)
     made = {"labeler": asking.labeler, "experts": list(asking.experts), "prompts": asking.prompts, **asdict(labelling)}
     chosen = _choose(drives, labels, labelling)
+    means = usual(labels)
     meant = digest([model.to_dict() for model in learnt.values()])
     used = [ref for ref in refs if ref.name in told]
     shards = [
-        Shard(shard_name("train", k, len(used)), _Order(ref, out, kept, labelling, chosen.get(ref.name), made, meant))
+        Shard(
+            shard_name("train", k, len(used)),
+            _Order(ref, out, kept, labelling, chosen.get(ref.name), made, means, meant),
+        )
         for k, ref in enumerate(used)
     ]
     run_shards(write_drive, shards, out, workers=workers, ray=ray, label="write drives")
@@ -169,7 +173,7 @@ def _choose(drives: Sequence[Votes], labels: Sequence[Labels], labelling: Labell
     places, candidates = [], []
     for votes, own in zip(drives, labels, strict=True):
         for t in voting.asked_frames(votes):
-            sample = _sample(own, votes, t, blank, labelling, {})
+            sample = _sample(own, votes, t, blank, labelling, {}, {})
             places.append((votes.drive, int(votes.frames[t])))
             candidates.append(Candidate.of(sample))
     kept: dict[str, list[int]] = {votes.drive: [] for votes in drives}
@@ -271,6 +275,7 @@ class _Order:
     labelling: Labelling
     keep: tuple[int, ...] | None
     made: Mapping[str, Any]
+    usual: Usual
     fusion: str  # digest of what was learnt: shards of another fusion are not taken for finished
 
 
@@ -306,7 +311,7 @@ def _samples(order: _Order, votes: Votes, labels: Labels, rejected: list[Rejecte
             continue
         image = frame.image()
         picture = Picture(frame.encoded, name) if frame.encoded else Picture.encode(image, name, quality=QUALITY)
-        sample = _sample(labels, votes, t, picture, order.labelling, order.made, drive, frame.given)
+        sample = _sample(labels, votes, t, picture, order.labelling, order.made, order.usual, drive, frame.given)
         why = twins.add(name, signature(image), slots_key(sample.truth)) if order.labelling.dedup else None
         if why:
             rejected.append(Rejected(name, why, "mined"))
@@ -316,10 +321,10 @@ def _samples(order: _Order, votes: Votes, labels: Labels, rejected: list[Rejecte
 
 def _sample(
     labels: Labels, votes: Votes, t: int, picture: Picture, labelling: Labelling, made: Mapping[str, Any],
-    drive: Drive | None = None, given: str = "",
+    usual: Usual, drive: Drive | None = None, given: str = "",
 ) -> Sample:  # fmt: skip
     return sample_of(
         labels, votes, t, picture, name=f"{votes.drive}-{int(votes.frames[t]):06d}",
-        question=f"{given} {QUESTION}".strip(), least=labelling.least, camera=drive.camera if drive else "CAM_FRONT",
-        licence=drive.licence if drive else "", made=made,
+        question=f"{given} {QUESTION}".strip(), usual=usual, least=labelling.least,
+        camera=drive.camera if drive else "CAM_FRONT", licence=drive.licence if drive else "", made=made,
     )  # fmt: skip

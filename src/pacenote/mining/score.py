@@ -65,10 +65,28 @@ def wrong(labels: Labels, truths: Truths) -> dict[str, tuple[npt.NDArray[np.bool
     return found
 
 
+def f1_of(drives: Sequence[tuple[Labels, Truths]]) -> dict[str, float]:
+    """Slot -> F1 of what labels name, as models are scored by it (`metrics.statistics`), and their `mean`: the light's
+    state, whether there is any obstacle, any crossroad. NaN where nothing is there and nothing was named."""
+    found = {}
+    for slot in SLOTS[1:]:
+        facts = [fact.name for fact in FACTS if fact.slot == slot]
+        hits = named = there = 0
+        for labels, truths in drives:
+            true = np.stack([truths[name] for name in facts])
+            own = np.stack([labels.classes.get(name, np.zeros(true.shape[1], int)) for name in facts])
+            known = (true > 0).any(0) | (true != MISSING).all(0)
+            is_there, is_named = (true > 0).any(0) & known, (own > 0).any(0) & known
+            right = is_there & is_named & ((own == true).all(0) if slot == "light" else True)
+            hits, named, there = hits + int(right.sum()), named + int(is_named.sum()), there + int(is_there.sum())
+        found[slot] = 2 * hits / (named + there) if named + there else float("nan")
+    return found | {"mean": float(np.mean(list(found.values())))}
+
+
 def score(drives: Sequence[tuple[Votes, Labels, Truths]], *, seed: int = 0, resamples: int = 1000) -> dict[str, Any]:
     """`error` by slot and their mean, `facts` (share of single facts that are wrong), `jitter` (switches a minute, and
-    those of the truth, over frames of known truth), and with posteriors `ece`, `sure` (share right at SURE) and
-    `coverage`; `ci` of the mean error over drives."""
+    those of the truth, over frames of known truth), `f1` (see `f1_of`), and with posteriors `ece`, `sure` (share right
+    at SURE) and `coverage`; `ci` of the mean error over drives."""
     counts = np.zeros((len(drives), len(SLOTS), 2))
     facts = np.zeros((len(drives), 2))
     switched, minutes = np.zeros(2), 0.0
@@ -98,6 +116,7 @@ def score(drives: Sequence[tuple[Votes, Labels, Truths]], *, seed: int = 0, resa
         "ci": [float(q) for q in np.quantile(means, [0.025, 0.975])],
         "facts": float(facts[:, 0].sum() / max(facts[:, 1].sum(), 1)),
         "jitter": {"labels": float(switched[0] / minutes), "truth": float(switched[1] / minutes)},
+        "f1": f1_of([(labels, truths) for _, labels, truths in drives]),
         "by_drive": [float((c[:, 0] / np.maximum(c[:, 1], 1)).mean()) for c in counts],
     }
     if told:

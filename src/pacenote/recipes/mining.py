@@ -28,7 +28,7 @@ class MiningStage(Stage):
     prompts: str = "default"
     rate_hz: float | None = 4.0
     motion: Literal["soft", "hard", "none"] = "soft"
-    least: float = 0.5
+    least: float = 0.0
     dedup: bool = True
     keep: int | None = None
     unknown: tuple[str, ...] = ()
@@ -90,17 +90,19 @@ class Mine(MiningStage):
 class Rounds(MiningStage):
     """Mine, train on what was mined by its certainty, mine again with the model that came of it; until the Average on
     `dev` no longer rises, or for `rounds`. The best model is `${NAME.out}/model`. `recipe`: a training recipe with an
-    input `start`, the model that is trained on; `inputs` are its others. `beside`: Datasets that it is trained on, too,
+    input `start`, the model that is trained on; `inputs` are its others. `votes`: those of another stage, whose experts
+    are the same and are not asked again, `${NAME.out}/mined/votes`. `beside`: Datasets that it is trained on, too,
     behind the mined one, so that it does not forget them.
     """
 
-    READS = (*MiningStage.READS, "recipe", "model", "dev", "beside")
+    READS = (*MiningStage.READS, "recipe", "model", "dev", "beside", "votes")
     recipe: str
     model: str
     dev: str
     dev_split: Literal["train", "dev", "test"] = "dev"
     rounds: int = 3
     beside: tuple[str, ...] = ()
+    votes: str | None = None
     inputs: dict[str, Any] = field(default_factory=dict)
     device: str = "auto"
 
@@ -116,7 +118,8 @@ class Rounds(MiningStage):
         now = best = resolve(self.model)
         told = [{"round": 0, "average": self._average(now, out / "dev-0", context), "frames": 0}]
         for number in range(1, self.rounds + 1):
-            lent = out / "mined-1" / "votes" if number > 1 else None  # experts say what they said in the first round
+            # Experts say what they said before; the labeler is another one each time.
+            lent = Path(self.votes) if self.votes else out / "mined-1" / "votes" if number > 1 else None
             mined = self.mined(now, "full", out / f"mined-{number}", context, lent=lent)
             recipe = read_recipe(Path(self.recipe), seed=context.seed, inputs={**self.inputs, "start": now})
             place, data = out / f"train-{number}", (str(mined.out), *self.beside)
