@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacenote.advisory import LIGHT_STATES, SLOTS
+from pacenote.advisory import LIGHT_STATES, SLOTS, Advisory
 from pacenote.mining import fusion
 from pacenote.mining.calibrate import best_threshold, calibrated, ece, with_thresholds
 from pacenote.mining.chain import Chain, Track
@@ -104,6 +106,18 @@ def test_weights_favour_sure_labels_but_not_those_that_name_nothing(made: list, 
     assert weights(drives[0], 0, means, least=1.01) == dict.fromkeys(SLOTS, 0.0)
 
 
+def test_raw_labels_are_what_the_labeler_wrote(made: list) -> None:
+    own, _ = made[0]
+    text = "Recommended speed: 30 km/h. Obstacles: cone."
+    read = Advisory.parse(text)
+    assert read.obstacles == {"cone"} and read.light is None
+    doubtful = {**own.said["labeler"], "obstacles.cone": np.tile([0.6, 0.4], (len(own.times), 1))}
+    votes = dataclasses.replace(own, texts=[text] * len(own.times), said={**own.said, "labeler": doubtful})
+    raw = label(votes, {}, "raw").classes
+    assert (raw["obstacles.cone"] == 1).all() and not raw["obstacles.barrier"].any()
+    np.testing.assert_array_equal(raw["light"], votes.labels("light", "labeler"))  # of which it wrote nothing
+
+
 def test_a_speed_one_step_off_counts_as_right_in_its_certainty() -> None:
     fact = FACT["speed"]
     p = np.zeros((1, len(fact.values)))
@@ -135,8 +149,6 @@ def test_a_model_survives_its_file(made: list, learnt: dict[str, FactModel]) -> 
 
 def test_sources_that_are_wrong_together_count_for_less(made: list) -> None:
     """A third source that repeats the second lowers the trust of both, not that of the first."""
-    import dataclasses
-
     doubled = [dataclasses.replace(own, said={**own.said, "f": own.said["e"]}) for own, _ in made]
     fact = FACT["obstacles.cone"]
     before = fusion.fit([own for own, _ in made], views=False)[fact.name]
@@ -147,8 +159,6 @@ def test_sources_that_are_wrong_together_count_for_less(made: list) -> None:
 
 
 def test_a_silent_frame_takes_its_neighbours_label(made: list, learnt: dict[str, FactModel]) -> None:
-    import dataclasses
-
     own, _ = made[0]
     said = {name: {fact: p.copy() for fact, p in facts.items()} for name, facts in own.said.items()}
     for facts in said.values():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pacenote.advisory import CROSSROADS, OBSTACLES, SLOTS, Light, Truth
+from pacenote.advisory import CROSSROADS, OBSTACLES, SLOTS, Advisory, Light, Truth
 from pacenote.data.sample import Picture, Sample
 from pacenote.mining import motion
 from pacenote.mining.conflicts import conflicts
@@ -44,7 +44,7 @@ def label(votes: Votes, fusion: Fusion, method: str = "full", *, hard: bool = Fa
         posterior = posteriors(fusion, votes, (MOTION,) if hard else ())
         classes = {name: fusion[name].labels(p) for name, p in posterior.items()}
     else:
-        classes = {fact.name: votes.labels(fact.name, LABELER) for fact in FACTS}
+        classes = written(votes)
         if method == "window":
             speeds = np.nan_to_num(votes.signals["speed_mps"])
             classes = {name: majority(own, votes.times, speeds) for name, own in classes.items()}  # type: ignore[arg-type]
@@ -54,6 +54,20 @@ def label(votes: Votes, fusion: Fusion, method: str = "full", *, hard: bool = Fa
         classes = {name: motion.corrected(name, own, motions, speeds) for name, own in classes.items()}
     found = contradictions(votes, fusion["light"]) if method == "full" and "light" in fusion else []
     return Labels(classes, posterior, found)
+
+
+def written(votes: Votes) -> dict[str, Ints]:
+    """Fact -> (T,) as the labeler wrote it; where nothing can be read of a slot, what it takes for likeliest.
+
+    The two differ: of three kinds that are each 40 % likely a written answer names one, the likeliest of yes and no
+    none.
+    """
+    advisories = [Advisory.parse(text) for text in votes.texts]
+    found = {}
+    for fact in FACTS:
+        said = np.array([fact.said(advisory) for advisory in advisories])
+        found[fact.name] = np.where(said == MISSING, votes.labels(fact.name, LABELER), said)
+    return found
 
 
 def contradictions(votes: Votes, model: FactModel) -> list[motion.Contradiction]:
