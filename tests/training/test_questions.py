@@ -11,7 +11,7 @@ import pytest
 from pacenote.advisory import CROSSROADS, OBSTACLES, Advisory, Light, Truth
 from pacenote.training import questions
 from pacenote.training.frames import Record, mirrored
-from pacenote.training.questions import MIX, ask, drawn, plain, vocabulary, with_unknown
+from pacenote.training.questions import MIX, ask, plain, vocabulary, with_unknown
 
 
 def record(**changes: Any) -> Record:
@@ -41,26 +41,6 @@ def test_every_kind_is_asked_and_shares_hold() -> None:
     made = [ask(record(), rng, 672.0) for _ in range(2000)]
     for kind, share in MIX.items():
         assert sum(one is not None and one.kind == kind for one in made) / 2000 == pytest.approx(share, abs=0.04)
-
-
-def test_drawn_labels_come_as_often_as_the_posterior_has_them() -> None:
-    posterior = {
-        "speed": {"30": 0.7, "50": 0.3}, "light": {"red": 0.8, "none": 0.2}, "obstacles": {"cone": 0.6, "animal": 0.1},
-    }  # fmt: skip
-    truth = replace(record().truth, crossroad={}, crossroad_any=None)
-    rng = np.random.default_rng(0)
-    own = record(truth=truth, posterior=posterior, slot_weight={"obstacles": 0.2})
-    made = [drawn(own, rng) for _ in range(2000)]
-    shares = {
-        "30": np.mean([one.truth.speed_kmh == 30 for one in made]),
-        "red": np.mean([one.truth.light == Light("red", "left") for one in made]),
-        "cone": np.mean([one.truth.obstacles["cone"] for one in made]),
-        "animal": np.mean([one.truth.obstacles["animal"] for one in made]),
-    }
-    assert shares == pytest.approx({"30": 0.7, "red": 0.8, "cone": 0.6, "animal": 0.1}, abs=0.04)
-    assert not any(one.truth.obstacles["barrier"] for one in made)  # of which the posterior says nothing
-    assert all(one.truth.advisory().crossroad is None and not one.slot_weight for one in made)
-    assert drawn(record(), rng) == record()
 
 
 def test_whole_advisories_parse_back() -> None:

@@ -27,14 +27,15 @@ Ints = npt.NDArray[np.int64]
 SURE = 0.85  # probability from which a source's word is the sure one of its class
 RIGHT, EXPERT_RIGHT = 0.65, 0.85  # how often, before anything is learnt: EM needs to be told which way round
 SURE_WHEN_RIGHT, SURE_WHEN_WRONG = 0.6, 0.4
-SPEED_STEP, RULE_STEP = 1.5, 1.0  # classes: how far a speed that is wrong lies off
+RULE = "rule"  # the speed that the rule makes of the other facts: see `speed`
+SPEED_STEP = {LABELER: 4.0, RULE: 1.0}  # classes: how far a speed that is wrong lies off
+EXPERT_STEP = 1.5
 SLOW = 0.025  # of a condition one frame tells so much: what a source takes a road for, it does so for some ten seconds
 HELD = 1.0  # of every source's counts what is expected has this share of the frames: EM may refine, not invert
 VIEW_HELD = 1.0  # likewise the common confusion in that of a view
 MOTION_HELD = 30.0  # counts of what is expected of motion
 MOTION = "motion"
 VIEWS = ("fair", "night", "wet")
-RULE = "rule"  # the speed that the rule makes of the other facts: see `speed`
 MOVED: Mapping[str, Floats] = {"light": motion.LIGHT_START, "road_class": speed.PACE_START}
 HIDDEN_NAMES = tuple(fact.name for fact in HIDDEN)
 HAZARDS: Mapping[str, tuple[float, float]] = {  # a second, a metre: where EM starts
@@ -114,7 +115,7 @@ def expected(fact: Fact, source: str = LABELER) -> Floats:
     """(values, words) how often a source says each word in each state, before anything is learnt."""
     classes = len(fact.values)
     if fact.slot == "speed":
-        step = RULE_STEP if source == RULE else SPEED_STEP
+        step = SPEED_STEP.get(source, EXPERT_STEP)
         own = np.exp(-np.abs(np.subtract.outer(np.arange(classes), np.arange(classes))) / step)
     else:
         right = RIGHT if source == LABELER else EXPERT_RIGHT

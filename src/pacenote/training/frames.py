@@ -34,7 +34,6 @@ class Record:
     slot_weight: dict[str, float]
     scene: str
     answered: tuple[str, str] | None = None  # question and answer of a row that brings its own (general data)
-    posterior: dict[str, dict[str, float]] | None = None  # of a mined row: slot -> value -> probability
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,6 @@ def record_of(sample: Sample, scale: tuple[float, float] = (1.0, 1.0)) -> Record
         slot_weight=dict(sample.slot_weight or {}),
         scene=sample.scene,
         answered=(sample.question, sample.answer) if sample.answer is not None else None,
-        posterior=None if sample.posterior is None else {slot: dict(p) for slot, p in sample.posterior.items()},
     )
 
 

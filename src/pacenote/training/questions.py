@@ -101,40 +101,6 @@ def plain(record: Record) -> Ask:
     return Ask("advisory", lead + ADVISE[0], tuple(_advisory_pieces(record, None)))
 
 
-def drawn(record: Record, rng: np.random.Generator) -> Record:
-    """`record` with its facts drawn from its posterior, each for itself; as it is where it has none.
-
-    Over many draws the cross-entropy of the drawn labels is that against the posterior itself, so a label that is 60 %
-    sure is taught as 60 %; what else certainty would weigh, slot weights, no longer counts. Facts that the truth does
-    not know stay unknown.
-    """
-    if record.posterior is None:
-        return record
-    from dataclasses import replace
-
-    truth, told = record.truth, record.posterior
-
-    def value(slot: str) -> str:
-        words, chances = zip(*told[slot].items(), strict=True)
-        return str(rng.choice(words, p=[chance / sum(chances) for chance in chances]))
-
-    changes: dict[str, Any] = {}
-    if truth.speed_kmh is not None and told.get("speed"):
-        changes["speed_kmh"] = int(value("speed"))
-    if truth.light_state is not None and told.get("light"):
-        state = value("light")
-        if state != truth.light_state:  # else movement and place stay as they were named
-            changes |= {"light": Light(state), "light_state": state}
-    for slot in ("obstacles", "crossroad"):
-        own = told.get(slot, {})
-        facts = {
-            kind: bool(rng.random() < own[kind]) if fact is not None and kind in own else fact
-            for kind, fact in getattr(truth, slot).items()
-        }
-        changes |= {slot: facts, f"{slot}_any": None}
-    return replace(record, truth=replace(truth, **changes), slot_weight={})
-
-
 def with_unknown(record: Record, hidden: frozenset[str]) -> Record:
     """`record` with the facts unknown that a view cut away (`augment.View.hidden` holds kinds of evidence)."""
     if not hidden:

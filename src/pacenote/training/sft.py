@@ -18,7 +18,7 @@ from pacenote.training.frames import Frames, Record
 from pacenote.training.kd import KdOptions
 from pacenote.training.order import members_of, order_of, step_count
 from pacenote.training.packs import Pack, Packer, answer_loss, collate_packs, embed, hidden_states
-from pacenote.training.questions import Ask, ask, drawn, plain
+from pacenote.training.questions import Ask, ask, plain
 from pacenote.training.shared import Shared, stamp
 from pacenote.training.targets import cells_of
 from pacenote.training.tokens import TokenCache, cache_tokens, picture_grids, seen_record
@@ -52,7 +52,6 @@ class SftOptions:
     dense_weight: float = 0.0  # of the cells' loss beside the answers'
     teacher: str = ""  # `language`: a model of the same vocabulary that gives soft labels, looking at the same views
     kd: KdOptions = KdOptions()
-    posterior: bool = False  # mined rows are taught their posterior: labels drawn anew each time, not the likeliest
     augment: Strength = MILD
     shares: tuple[float, ...] = ()  # of each Dataset, in their order; () = one heap
     compile: bool = False
@@ -130,9 +129,7 @@ class CachedStream:
         rng = np.random.default_rng((self.options.seed, 3, k))
         index = self.order(k)
         cropped = bool(rng.random() < self.options.crop)
-        record = self.cache.records[index]
-        record = drawn(record, rng) if self.options.posterior else record
-        asks = draw_asks(record, rng, self.options.asks, SEEN[0])
+        asks = draw_asks(self.cache.records[index], rng, self.options.asks, SEEN[0])
         kinds = [int(kind) for kind in np.flatnonzero(self.cache.there[index])] if cropped else []
         if self.options.looks:
             kinds = [kind for kind in kinds if rng.random() < ONE_CROP]
@@ -264,8 +261,7 @@ class LiveStream:
         index = self.order(k)
         seen = view_of(frames, index, rng, options.augment)
         cropped = bool(rng.random() < options.crop)
-        record = drawn(seen_record(seen), rng) if options.posterior else seen_record(seen)
-        asks = draw_asks(record, rng, options.asks, SEEN[0])
+        asks = draw_asks(seen_record(seen), rng, options.asks, SEEN[0])
         cells = cells_of(seen.classes, seen.record.objects)
         return {
             "pack": self.packer.pack(asks, self.grids[: 1 + cropped]),
