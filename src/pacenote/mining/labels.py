@@ -57,7 +57,8 @@ def label(votes: Votes, fusion: Fusion, method: str = "full", *, hard: bool = Fa
 
 
 def written(votes: Votes) -> dict[str, Ints]:
-    """Fact -> (T,) as the labeler wrote it; where nothing can be read of a slot, what it takes for likeliest.
+    """Fact -> (T,) as the labeler wrote it; where nothing can be read of a slot, what it takes for likeliest. MISSING
+    of a fact of which it is not heard (`Votes.without`).
 
     The two differ: of three kinds that are each 40 % likely a written answer names one, the likeliest of yes and no
     none.
@@ -65,8 +66,10 @@ def written(votes: Votes) -> dict[str, Ints]:
     advisories = [Advisory.parse(text) for text in votes.texts]
     found = {}
     for fact in FACTS:
+        likeliest = votes.labels(fact.name, LABELER)
         said = np.array([fact.said(advisory) for advisory in advisories])
-        found[fact.name] = np.where(said == MISSING, votes.labels(fact.name, LABELER), said)
+        heard = fact.name in votes.said.get(LABELER, {})
+        found[fact.name] = np.where(said == MISSING, likeliest, said) if heard else likeliest
     return found
 
 
