@@ -95,7 +95,8 @@ def test_weights_favour_sure_labels_but_not_those_that_name_nothing(made: list, 
     found: dict[tuple[str, bool], list[tuple[float, float]]] = {}
     for labels in drives:
         for t in range(len(labels.classes["light"])):
-            own, sure = weights(labels, t, means), certainty(labels, t)
+            sure = certainty(labels, t)
+            own = weights(labels, t, sure, means)
             assert own is not None and sure is not None
             for slot, weight in own.items():
                 found.setdefault((slot, names_something(labels, slot, t)), []).append((sure[slot], weight))
@@ -103,7 +104,7 @@ def test_weights_favour_sure_labels_but_not_those_that_name_nothing(made: list, 
         sure, weight = np.array(pairs).T
         assert weight.mean() == pytest.approx(1, abs=0.01), key
         assert (np.diff(weight[np.argsort(sure, kind="stable")]) >= -1e-3).all()
-    assert weights(drives[0], 0, means, least=1.01) == dict.fromkeys(SLOTS, 0.0)
+    assert weights(drives[0], 0, certainty(drives[0], 0), means, least=1.01) == dict.fromkeys(SLOTS, 0.0)
 
 
 def test_raw_labels_are_what_the_labeler_wrote(made: list) -> None:

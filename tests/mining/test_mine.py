@@ -162,6 +162,8 @@ def test_experts_of_an_earlier_mining_are_not_asked_again(tmp_path: Path) -> Non
     voting.record(drive, [labeler, expert], tmp_path / "b.jsonl", lent=tmp_path / "half.jsonl")
     assert (labeler.asked, expert.asked) == (48, 24 + 14)
     assert (tmp_path / "b.jsonl").read_text().splitlines() == first
+    voting.record(drive, [labeler, expert], tmp_path / "c.jsonl", lent=tmp_path / "of-other-drives.jsonl")
+    assert expert.asked == 24 + 14 + 24  # nobody lends: all are asked
 
 
 def jpeg(image: Image.Image) -> bytes:

@@ -83,14 +83,14 @@ def columns(predictions: Sequence[Advisory], truths: Sequence[Truth]) -> tuple[C
 def statistics(predicted: Columns, true: Columns) -> Statistics:
     """Rows of every figure, each of shape (frames,)."""
     rows = _speed_rows(predicted.speed, true.speed)
-    rows |= _count_rows("light", predicted.state, true.state)
+    rows |= count_rows("light", predicted.state, true.state)
     known = true.light != UNKNOWN
     rows["light_exact.n"] = known.astype(np.float64)
     rows["light_exact.hits"] = (known & (predicted.light == true.light)).astype(np.float64)
     for slot in KINDS:
-        rows |= _count_rows(slot, predicted.present[slot], true.present[slot])
+        rows |= count_rows(slot, predicted.present[slot], true.present[slot])
     for (slot, kind), answers in predicted.kind.items():
-        rows |= _count_rows(f"{slot}/{kind}", answers, true.kind[slot, kind])
+        rows |= count_rows(f"{slot}/{kind}", answers, true.kind[slot, kind])
     return rows
 
 
@@ -137,7 +137,7 @@ def _smape(p: Floats | float, t: Floats) -> Floats:
     return np.divide(np.abs(p - t), size, out=np.zeros_like(t), where=size > 0)
 
 
-def _count_rows(name: str, predicted: Ints, true: Ints) -> Statistics:
+def count_rows(name: str, predicted: Ints, true: Ints) -> Statistics:
     """Counts for classes where 0 = none; an unreadable answer is a miss where something is, else a false alarm."""
     scored, unreadable = true != UNKNOWN, predicted == UNKNOWN
     wrong = scored & (predicted != true)

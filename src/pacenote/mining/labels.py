@@ -162,11 +162,12 @@ def names_something(labels: Labels, slot: str, t: int) -> bool:
     return slot == "speed" or any(own[t] > 0 for name, own in labels.classes.items() if FACT[name].slot == slot)
 
 
-def weights(labels: Labels, t: int, usual: Usual, least: float = 0.0) -> dict[str, float] | None:
-    """Slot weights of a training: the certainty over its mean among labels of the same sort, 0 where it is below
-    `least`; None without posteriors. Plain certainties would weigh "none" more than anything that is named, for what is
-    missed is seldom doubted, and a student would learn to name less."""
-    sure = certainty(labels, t)
+def weights(
+    labels: Labels, t: int, sure: Mapping[str, float] | None, usual: Usual, least: float = 0.0
+) -> dict[str, float] | None:
+    """Slot weights of a training: the certainty (`sure`) over its mean among labels of the same sort, 0 where it is
+    below `least`; None without posteriors. Plain certainties would weigh "none" more than anything that is named, for
+    what is missed is seldom doubted, and a student would learn to name less."""
     if sure is None:
         return None
     mean = {slot: usual.get((slot, names_something(labels, slot, t)), 1.0) for slot in sure}
@@ -197,7 +198,7 @@ def sample_of(
     }
     return Sample(
         id=name, images=(picture,), cameras=(camera,), question=question, truth=truth_of(labels, votes, t),
-        posterior=posterior_of(labels, t), slot_weight=weights(labels, t, usual, least),
+        posterior=posterior_of(labels, t), slot_weight=weights(labels, t, sure, usual, least),
         conditions={**votes.seen[t], **({"limit_kmh": limit} if limit is not None else {})},
         source="mined", drive=votes.drive, time_s=float(votes.times[t]), speed_mps=signals["speed_mps"],
         accel_mps2=signals["accel_mps2"], yaw_rate=signals["yaw_rate"], licence=licence, provenance=provenance,

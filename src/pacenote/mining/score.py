@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pacenote.advisory import SLOTS, Truth
+from pacenote.metrics.statistics import count_rows
 from pacenote.mining.calibrate import Truths, ece
 from pacenote.mining.facts import FACT, FACTS, HIDDEN, SPEED_SLACK
 from pacenote.mining.labels import Labels, certainty
@@ -66,21 +67,26 @@ def wrong(labels: Labels, truths: Truths) -> dict[str, tuple[npt.NDArray[np.bool
 
 
 def f1_of(drives: Sequence[tuple[Labels, Truths]]) -> dict[str, float]:
-    """Slot -> F1 of what labels name, as models are scored by it (`metrics.statistics`), and their `mean`: the light's
-    state, whether there is any obstacle, any crossroad. NaN where nothing is there and nothing was named."""
+    """Slot -> F1 of what labels name, counted as models are scored, and their `mean`: the light's state, whether there
+    is any obstacle, any crossroad. NaN where nothing is there and nothing was named."""
     found = {}
     for slot in SLOTS[1:]:
         facts = [fact.name for fact in FACTS if fact.slot == slot]
-        hits = named = there = 0
+        own, true = [], []
         for labels, truths in drives:
-            true = np.stack([truths[name] for name in facts])
-            own = np.stack([labels.classes.get(name, np.zeros(true.shape[1], int)) for name in facts])
-            known = (true > 0).any(0) | (true != MISSING).all(0)
-            is_there, is_named = (true > 0).any(0) & known, (own > 0).any(0) & known
-            right = is_there & is_named & ((own == true).all(0) if slot == "light" else True)
-            hits, named, there = hits + int(right.sum()), named + int(is_named.sum()), there + int(is_there.sum())
-        found[slot] = 2 * hits / (named + there) if named + there else float("nan")
+            silent = np.full(len(truths[facts[0]]), MISSING)
+            own.append(_joined([labels.classes.get(name, silent) for name in facts]))
+            true.append(_joined([truths[name] for name in facts]))
+        rows = count_rows(slot, np.concatenate(own), np.concatenate(true))
+        tp, fp, fn = (float(rows[f"{slot}.{part}"].sum()) for part in ("tp", "fp", "fn"))
+        found[slot] = 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else float("nan")
     return found | {"mean": float(np.mean(list(found.values())))}
+
+
+def _joined(facts: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """(T,) of a slot: the class of its one fact; of kinds whether any is there, MISSING where that is not known."""
+    most, least = np.max(facts, axis=0), np.min(facts, axis=0)
+    return np.asarray(np.where(most > 0, most, least))
 
 
 def score(drives: Sequence[tuple[Votes, Labels, Truths]], *, seed: int = 0, resamples: int = 1000) -> dict[str, Any]:

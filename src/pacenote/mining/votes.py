@@ -97,7 +97,7 @@ def record(
     waiting: list[Waiting] = []
     experts = [source for source in sources if source.name != LABELER]
     labelers = [source for source in sources if source.name == LABELER]
-    before = _lent(lent) if lent else {}
+    before = _lent(lent) if lent and lent.is_file() else {}
     due = -math.inf
 
     def ask(out: TextIO) -> None:
