@@ -12,7 +12,7 @@ import torch
 
 from pacenote.data import Card, Dataset, DatasetWriter
 from pacenote.errors import InputError
-from pacenote.imagine import starter
+from pacenote.imagine import reading, starter
 from pacenote.imagine.painter import open_painter
 from pacenote.imagine.pairs import read_pairs
 from pacenote.imagine.starter import TOKENS, build, grammar, train_starter
@@ -27,9 +27,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_every_prompt_fits_its_text_encoder() -> None:
     pipeline = build(STARTER)
-    lengths = [len(pipeline.tokenizer(text)["input_ids"]) for text in grammar(500)]
+    lengths = [len(pipeline.tokenizer(spec.prompt())["input_ids"]) for spec in grammar(500)]
     assert max(lengths) <= TOKENS
-    texts = list(grammar(20))
+    texts = [spec.prompt() for spec in grammar(20)]
     assert pipeline.tokenizer.batch_decode(pipeline.tokenizer(texts)["input_ids"]) == texts
 
 
@@ -76,6 +76,30 @@ def test_a_stopped_training_ends_the_same(data: str, tmp_path: Path, monkeypatch
         held = dict(getattr(other, part).named_parameters())
         for name, value in getattr(one, part).named_parameters():
             torch.testing.assert_close(held[name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_the_text_encoder_learns_to_read_before_it_paints(tmp_path: Path) -> None:
+    pipeline, specs = build(STARTER), list(grammar(600))
+    ids = starter._ids(pipeline.tokenizer, [spec.prompt() for spec in specs])
+    first = reading.learn_to_read(
+        pipeline.text_encoder, specs, ids, tmp_path / "a", steps=2, batch=16, lr=3e-3, seed=0, device="cpu"
+    )
+    then = reading.learn_to_read(
+        pipeline.text_encoder, specs, ids, tmp_path / "b", steps=150, batch=16, lr=3e-3, seed=0, device="cpu"
+    )
+    facts = {fact for spec in specs for fact in spec.facts()} | {("vehicles", spec.vehicles) for spec in specs}
+    assert then["facts"] == len(facts)
+    assert then["wrong"] < 0.6 * first["wrong"]
+
+
+def test_only_what_stands_before_a_place_is_read_there() -> None:
+    pipeline = build(STARTER)
+    model = reading.Reader(pipeline.text_encoder, 3).eval()
+    ids = torch.from_numpy(starter._ids(pipeline.tokenizer, [next(grammar(1)).prompt()]))
+    other = ids.clone()
+    other[0, 0] += 1
+    with torch.inference_mode():
+        assert not torch.equal(model.logits(ids), model.logits(other))  # the last place has read the first word
 
 
 def test_the_text_encoder_learns_along(data: str, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from pacenote.imagine.starter import StarterOptions
 
 STARTER = StarterOptions(
     size=(64, 32), vae_channels=(8, 8, 16), crop=32, vae_steps=8, vae_batch=4, channels=(16, 32),
-    attention=(False, True), text_width=32, text_layers=1, steps=8, batch=4, ema=0.8, strokes=3,
+    attention=(False, True), text_width=32, text_layers=1, read_steps=4, read_batch=4,
+    steps=8, batch=4, ema=0.8, strokes=3,
 )  # fmt: skip
 SIZE = (32, 16)  # width, height px; latents are 16x8
 WORDS = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pacenote.advisory import SLOTS
-from pacenote.prompts.slots import ADVISE, SLOT_QUESTIONS, slot_question
+from pacenote.advisory import ADVISE, SLOTS
+from pacenote.prompts.slots import SLOT_QUESTIONS, slot_question
 from pacenote.training import questions
 
 
@@ -14,5 +14,5 @@ def test_context_stays_and_the_request_goes() -> None:
 
 
 def test_models_are_trained_on_these_questions() -> None:
-    assert questions.ADVISE[0] == ADVISE
+    assert questions.ASK_ADVICE[0] == ADVISE
     assert {slot: questions.ASK_SLOT[slot][0] for slot in SLOTS} == SLOT_QUESTIONS

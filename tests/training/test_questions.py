@@ -134,7 +134,7 @@ def test_mirrors_swap_left_and_right() -> None:
 
 def test_the_vocabulary_covers_the_questions(tokenizer: Any) -> None:
     words = " ".join(vocabulary())
-    assert all(text in words for text in (*questions.ADVISE, *questions.ASK_ANY.values()))
+    assert all(text in words for text in (*questions.ASK_ADVICE, *questions.ASK_ANY.values()))
     rng = np.random.default_rng(0)
     for _ in range(50):
         one = ask(record(), rng, 672.0)

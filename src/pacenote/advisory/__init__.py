@@ -12,6 +12,7 @@ from pacenote.advisory.domain import (
     Light,
     advisory_schema,
 )
+from pacenote.advisory.question import ADVISE, LIMIT, request, stated_limit
 from pacenote.advisory.text import (
     LIGHT_ACTIONS,
     kind_words,
@@ -20,9 +21,11 @@ from pacenote.advisory.text import (
 from pacenote.advisory.truth import Truth
 
 __all__ = [
+    "ADVISE",
     "CROSSROADS",
     "LIGHT_ACTIONS",
     "LIGHT_STATES",
+    "LIMIT",
     "MOVEMENTS",
     "OBSTACLES",
     "PLACES",
@@ -33,5 +36,7 @@ __all__ = [
     "Truth",
     "advisory_schema",
     "kind_words",
+    "request",
     "slot_text",
+    "stated_limit",
 ]

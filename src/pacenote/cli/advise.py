@@ -28,9 +28,9 @@ def run(args: argparse.Namespace) -> int:
     import contextlib
     import json
 
+    from pacenote.advisory import ADVISE
     from pacenote.errors import InputError
     from pacenote.evaluate.advise import advise
-    from pacenote.evaluate.source import QUESTION
     from pacenote.evaluate.suite import load_model
     from pacenote.models.frames import find_images
     from pacenote.work import atomic
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         for advised in advise(
             model,
             images,
-            question=args.question or QUESTION,
+            question=args.question or ADVISE,
             fit=args.fit,
             speed=args.speed,
             engine=args.engine,

@@ -45,10 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from pacenote.advisory import ADVISE
     from pacenote.drives.clip import read_clip
     from pacenote.drives.speed_log import read_speed_log
     from pacenote.errors import InputError
-    from pacenote.evaluate.source import QUESTION
     from pacenote.evaluate.suite import load_model
     from pacenote.serve.watch import WatchSettings, watch
 
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     settings = WatchSettings(
         every=args.every, hold=args.hold, fit=args.fit, speed=args.speed, engine=args.engine,
         least=args.withhold, still=args.still,
-        question=args.question or QUESTION, prompts=args.prompts, expert=args.expert,
+        question=args.question or ADVISE, prompts=args.prompts, expert=args.expert,
         log_offset_s=args.log_offset, crop=not args.no_crop, confidence=args.confidence,
     )  # fmt: skip
     done = watch(load_model(args.model, args.device), args.clip, args.out, settings, log=log, json=args.json)

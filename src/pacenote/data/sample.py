@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pacenote.advisory import Truth
+from pacenote.advisory import ADVISE, Truth
 from pacenote.errors import InputError
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Sample:
     image_roles: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
     task: str = "advisory"
-    question: str = "Advise the driver."
+    question: str = ADVISE
     answer: str | None = None
     truth: Truth | None = None
     posterior: Mapping[str, Mapping[str, float]] | None = None

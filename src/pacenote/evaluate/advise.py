@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pacenote.advisory import ADVISE
 from pacenote.engine import ENGINE, Answer, asker
 from pacenote.engine.answer import withhold
 from pacenote.engine.prompted import ask_prompted
 from pacenote.errors import InputError
-from pacenote.evaluate.source import QUESTION
 from pacenote.models.frames import Fit, fit_frame, frame_size, open_image
 from pacenote.models.readout import SPEED
 from pacenote.work import say
@@ -45,7 +45,7 @@ def advise(
     model: Model,
     images: Sequence[Path],
     *,
-    question: str = QUESTION,
+    question: str = ADVISE,
     fit: Fit = "auto",
     batch: int = 1,
     speed: str = SPEED,

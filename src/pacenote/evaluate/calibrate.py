@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pacenote.advisory import OBSTACLES, SLOTS, Truth
+from pacenote.advisory import ADVISE, OBSTACLES, SLOTS, Truth
 from pacenote.engine.engine import Engine
 from pacenote.engine.temperatures import FILE, Decision, confidence
 from pacenote.errors import InputError
 from pacenote.evaluate.breakdown import reliability, slot_right
-from pacenote.evaluate.source import QUESTION, Source
+from pacenote.evaluate.source import Source
 from pacenote.models import resolve
 from pacenote.models.frames import Fit, fitted, frame_size
 from pacenote.work import atomic, progress
@@ -38,7 +38,7 @@ def calibrate(model: Model, source: Source, *, fit_to: Fit = "auto", batch: int 
     for start in progress(range(0, len(indices), batch), f"calibrate on {source.name}"):
         samples = [source.samples[index] for index in indices[start : start + batch]]
         answers = engine(
-            [fitted(sample, size, fit_to) for sample in samples], [sample.question or QUESTION for sample in samples],
+            [fitted(sample, size, fit_to) for sample in samples], [sample.question or ADVISE for sample in samples],
             [sample.image_roles for sample in samples],
         )  # fmt: skip
         for sample, answer, strands in zip(samples, answers, engine.written, strict=True):

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pacenote.advisory import SLOTS, Advisory
+from pacenote.advisory import ADVISE, SLOTS, Advisory
 from pacenote.engine import ENGINE, Answer, Ask, asker
 from pacenote.errors import InputError
-from pacenote.evaluate.source import QUESTION
 from pacenote.imagine.spec import Spec, spec_of
 from pacenote.models import load, resolve
 from pacenote.models.frames import fit_frame, frame_size
@@ -46,7 +45,7 @@ class Judge:
         for start in range(0, len(images), BATCH):
             part = images[start : start + BATCH]
             shown = [[image.convert("RGB") if self.size is None else fit_frame(image, self.size)] for image in part]
-            answers += self.ask(shown, [QUESTION] * len(shown))
+            answers += self.ask(shown, [ADVISE] * len(shown))
         return answers
 
     def right(self, slot: str) -> float:

@@ -1,8 +1,8 @@
 """A small painter trained from scratch on rendered streets: the embedded default, where no published one can be had.
 
 It is a `StableDiffusionPipeline` like any other: an AutoencoderKL, a UNet2DConditionModel with cross attention and a
-CLIPTextModel over Pacenote's own tokenizer. The autoencoder learns first, from crops; then UNet and text encoder learn
-together, through the loop that also trains LoRAs.
+CLIPTextModel over Pacenote's own tokenizer. The autoencoder learns first, from crops, and the text encoder to read;
+then UNet and text encoder learn together, through the loop that also trains LoRAs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ KL = 1e-6  # of the autoencoder's loss, as in Rombach et al. 2022 (arXiv:2112.10
 @dataclass(frozen=True)
 class StarterOptions:
     """Sizes and lengths. `size` (width, height) px, divisible by 32. `vae_*` of the autoencoder: crops of `crop` px;
-    then the UNet's. On one CPU core the defaults take about an hour (docs/imagine.md)."""
+    `read_*` of the text encoder by itself; then the UNet's. How long the defaults take: docs/imagine.md."""
 
     size: tuple[int, int] = (224, 128)
     vae_channels: tuple[int, ...] = (16, 32, 64)
@@ -54,6 +54,9 @@ class StarterOptions:
     layers: int = 1
     text_width: int = 192
     text_layers: int = 3
+    read_steps: int = 600
+    read_batch: int = 48
+    read_lr: float = 1e-3
     steps: int = 6000
     batch: int = 8
     lr: float = 4e-4
@@ -80,8 +83,9 @@ def train_starter(data: Sequence[str], out: Path, options: StarterOptions, devic
     pipeline = build(options)
     frames = _frames(data, run.path, options)
     vae = _train_vae(pipeline.vae, frames, run.path, options, device)
+    reading = _train_text(pipeline, run.path, options, device)
     unet = _train_unet(pipeline, pairs, frames, run.path, options, device)
-    write_json(run.path / "training.json", {"pairs": len(pairs), "vae": vae, "unet": unet})
+    write_json(run.path / "training.json", {"pairs": len(pairs), "vae": vae, "reading": reading, "unet": unet})
     save_painter(pipeline, Strokes(options.size, options.strokes, options.guidance), painter)
     return painter
 
@@ -95,7 +99,7 @@ def build(options: StarterOptions) -> Any:
     from pacenote.models.tokenizer import train_tokenizer
 
     torch.manual_seed(options.seed)
-    tokenizer = train_tokenizer(grammar(), 512)
+    tokenizer = train_tokenizer((spec.prompt() for spec in grammar()), 512)
     tokenizer.padding_side, tokenizer.model_max_length = "right", TOKENS
     text = CLIPTextConfig(
         vocab_size=len(tokenizer), hidden_size=options.text_width, intermediate_size=2 * options.text_width,
@@ -128,8 +132,8 @@ def build(options: StarterOptions) -> Any:
     )  # fmt: skip
 
 
-def grammar(count: int = 4000) -> Iterator[str]:
-    """Prompts with every word that a spec can say, for the tokenizer."""
+def grammar(count: int = 4000) -> Iterator[Spec]:
+    """Specs with every word that a caption can say, for the tokenizer and for reading."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -145,7 +149,7 @@ def grammar(count: int = 4000) -> Iterator[str]:
         light = Light("none") if state == "none" else Light(state, one(MOVEMENTS), one(PLACES), second)
         advisory = Advisory(one(SPEEDS), light, some(OBSTACLES), some(CROSSROADS))
         traffic = f"{one(['a', 'several'])} {one(VEHICLES)} ahead, {one(['oncoming traffic', 'parked cars'])}"
-        yield Spec(advisory, one([*WEATHER]), one([*TIME]), one([*ROAD]), traffic).prompt()
+        yield Spec(advisory, one([*WEATHER]), one([*TIME]), one([*ROAD]), traffic)
 
 
 def _frames(data: Sequence[str], out: Path, options: StarterOptions) -> Frames:
@@ -228,7 +232,21 @@ def _whole(frames: Frames, index: int) -> np.ndarray:
     return np.array(frames.images[index], np.float32).transpose(2, 0, 1) / 127.5 - 1
 
 
-# --- UNet and text encoder ---------------------------------------------------------------------------------------
+# --- text encoder, then UNet with it -----------------------------------------------------------------------------
+
+
+def _train_text(pipeline: Any, out: Path, options: StarterOptions, device: str) -> dict[str, Any]:
+    """Teach the text encoder in place to read; returns its figures."""
+    from pacenote.imagine.reading import learn_to_read
+
+    specs = list(grammar())
+    ids = _ids(pipeline.tokenizer, [spec.prompt() for spec in specs])
+    metrics = learn_to_read(
+        pipeline.text_encoder, specs, ids, out / "reading", steps=options.read_steps, batch=options.read_batch,
+        lr=options.read_lr, seed=options.seed, device=device,
+    )  # fmt: skip
+    say(f"text encoder: {metrics['read']:.2f} of other captions are read without a mistake")
+    return metrics
 
 
 def _train_unet(

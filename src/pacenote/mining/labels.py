@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pacenote.advisory import CROSSROADS, OBSTACLES, SLOTS, Advisory, Light, Truth
+from pacenote.advisory import CROSSROADS, OBSTACLES, SLOTS, Advisory, Light, Truth, stated_limit
 from pacenote.data.sample import Picture, Sample
 from pacenote.mining import motion
 from pacenote.mining.conflicts import conflicts
@@ -18,7 +18,6 @@ from pacenote.mining.facts import CONDITION, FACT, FACTS, PRESENT, SPEED_SLACK
 from pacenote.mining.fusion import MOTION, FactModel, Fusion, posteriors
 from pacenote.mining.votes import LABELER, Votes
 from pacenote.mining.window import MISSING, majority
-from pacenote.prompts.slots import stated_limit
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pacenote.advisory import ADVISE
 from pacenote.data.card import Card
 from pacenote.data.dataset import finish_dataset
 from pacenote.data.sample import Picture, Sample
@@ -32,7 +33,6 @@ from pacenote.mining.labels import METHODS, Labels, Usual, label, sample_of, usu
 from pacenote.mining.open import find, open_drive
 from pacenote.mining.quality import Quality
 from pacenote.mining.score import aligned, truths_of
-from pacenote.mining.sources import QUESTION
 from pacenote.mining.votes import Votes
 from pacenote.work import RunDirectory, Shard, digest, read_json, run_shards, say, write_json
 
@@ -325,6 +325,6 @@ def _sample(
 ) -> Sample:  # fmt: skip
     return sample_of(
         labels, votes, t, picture, name=f"{votes.drive}-{int(votes.frames[t]):06d}",
-        question=f"{given} {QUESTION}".strip(), usual=usual, least=labelling.least,
+        question=f"{given} {ADVISE}".strip(), usual=usual, least=labelling.least,
         camera=drive.camera if drive else "CAM_FRONT", licence=drive.licence if drive else "", made=made,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from pacenote.advisory import Advisory, Light
+from pacenote.advisory import ADVISE, Advisory, Light
 from pacenote.mining.facts import FACT, FACTS
 from pacenote.mining.window import MISSING
 from pacenote.models.heads import CONDITIONS
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pacenote.models import Model
     from pacenote.models.endpoint import Endpoint
 
-QUESTION = "Advise the driver."
 Probabilities = Mapping[str, Sequence[float]]  # fact -> probability of each of its values
 
 
@@ -84,7 +83,7 @@ class ModelLabeler:
         from pacenote.engine.prompted import ask_prompted
         from pacenote.models.frames import fit_frame
 
-        questions = [f"{one} {QUESTION}" if one else QUESTION for one in given]
+        questions = [f"{one} {ADVISE}" if one else ADVISE for one in given]
         frames = [fit_frame(image, self.size, "auto") if self.size else image for image in images]
         prompts = [""] * len(images)
         if self.prompter:

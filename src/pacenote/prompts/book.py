@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pacenote.advisory import ADVISE
 from pacenote.errors import InputError
 from pacenote.prompts.conditions import ALWAYS, check
 from pacenote.prompts.look import FACTS
-from pacenote.prompts.slots import ADVISE
 from pacenote.work.files import digest, write_text
 from pacenote.work.settings import build, read_yaml
 

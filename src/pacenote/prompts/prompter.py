@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pacenote.advisory import ADVISE
 from pacenote.prompts.book import Book, load_book
 from pacenote.prompts.compose import Prompt, TokenCounter, compose
 from pacenote.prompts.look import Context, Look
-from pacenote.prompts.slots import ADVISE
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pacenote.advisory import Advisory, Truth, slot_text
+from pacenote.advisory import ADVISE, Advisory, Truth, slot_text
 from pacenote.advisory.domain import Light
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ def lie(truth: Truth) -> tuple[str, str] | None:
 
 def with_hint(question: str, hint: str) -> str:
     """`question` with the hint where training put hints: before the request, behind what is known."""
-    from pacenote.training.questions import ADVISE
-
-    return question.replace(ADVISE[0], f"{hint} {ADVISE[0]}") if ADVISE[0] in question else f"{hint} {question}"
+    return question.replace(ADVISE, f"{hint} {ADVISE}") if ADVISE in question else f"{hint} {question}"
 
 
 def ask_all(

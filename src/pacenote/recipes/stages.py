@@ -304,8 +304,8 @@ class Advise(Stage):
     def run(self, out: Path, context: Context) -> None:
         import json
 
+        from pacenote.advisory import ADVISE
         from pacenote.evaluate.advise import advise
-        from pacenote.evaluate.source import QUESTION
         from pacenote.evaluate.suite import load_model
         from pacenote.models.frames import find_images
         from pacenote.work import progress, write_text
@@ -313,7 +313,7 @@ class Advise(Stage):
         images = find_images([Path(self.images)])
         if self.limit is not None and len(images) > self.limit:
             images = [images[i * len(images) // self.limit] for i in range(self.limit)]
-        model, question = load_model(self.model, self.device), self.question or QUESTION
+        model, question = load_model(self.model, self.device), self.question or ADVISE
         answers = advise(model, images, question=question, engine=self.engine)
         lines = [json.dumps(told.to_dict(), ensure_ascii=False) for told in progress(answers, "photos", len(images))]
         write_text(out / "advisories.jsonl", "".join(line + "\n" for line in lines))
@@ -339,15 +339,15 @@ class Watch(Stage):
     device: str = "auto"
 
     def run(self, out: Path, context: Context) -> None:
+        from pacenote.advisory import ADVISE
         from pacenote.drives.speed_log import read_speed_log
-        from pacenote.evaluate.source import QUESTION
         from pacenote.evaluate.suite import load_model
         from pacenote.recipes.clips import cut
         from pacenote.serve.watch import WatchSettings, watch
 
         clip = Path(self.clip) if self.seconds is None else cut(Path(self.clip), self.seconds, out / "clip.mp4")
         log = read_speed_log(Path(self.speed_log)) if self.speed_log else None
-        settings = WatchSettings(every=self.every, question=self.question or QUESTION, engine=self.engine)
+        settings = WatchSettings(every=self.every, question=self.question or ADVISE, engine=self.engine)
         watch(
             load_model(self.model, self.device), clip, out / "overlay.mp4", settings,
             log=log, json=out / "answers.jsonl",

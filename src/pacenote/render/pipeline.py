@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pacenote.advisory import request
 from pacenote.data.card import Card
 from pacenote.data.classes import CLASS_INDEX
 from pacenote.data.dataset import finish_dataset
@@ -277,7 +278,7 @@ def to_sample(scene: Scene, labelled: Labelled, picture: Picture, order: Order, 
     return Sample(
         id=scene.id,
         images=(picture,),
-        question=question(given),
+        question=request(given),
         truth=labelled.truth,
         evidence=labelled.evidence,
         conditions={name: value for name, value in conditions.items() if value is not None},
@@ -301,12 +302,6 @@ def to_sample(scene: Scene, labelled: Labelled, picture: Picture, order: Order, 
         },
         segmentation=Picture.encode_classes(halve(labelled.segmentation), f"{scene.id}.png"),
     )
-
-
-def question(limit_kmh: int | None) -> str:
-    """The neutral request, with the limit that the speed rests on where only the context can tell it."""
-    ask = "Advise the driver."
-    return ask if limit_kmh is None else f"The speed limit here is {limit_kmh} km/h. {ask}"
 
 
 def encode(frame: NDArray[np.uint8], name: str, quality: int) -> Picture:

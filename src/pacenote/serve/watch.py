@@ -11,14 +11,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pacenote.advisory import Advisory
+from pacenote.advisory import ADVISE, Advisory
 from pacenote.drives.clip import Clip, ClipFrame, read_clip, read_frames
 from pacenote.drives.speed_log import SpeedLog
 from pacenote.engine import ENGINE, Answer, asker
 from pacenote.engine.answer import withhold
 from pacenote.engine.reuse import Reuse
 from pacenote.errors import InputError, PacenoteError
-from pacenote.evaluate.source import QUESTION
 from pacenote.experts.detection import likely
 from pacenote.experts.look import TowerLook
 from pacenote.models.frames import Fit, fit_frame, frame_size, unfitted
@@ -52,7 +51,7 @@ class WatchSettings:
     every: int | None = None
     hold: int = 2
     fit: Fit = "auto"
-    question: str = QUESTION
+    question: str = ADVISE
     log_offset_s: float = 0.0
     crop: bool = True
     confidence: bool = False

@@ -11,11 +11,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pacenote.advisory import CROSSROADS, LIGHT_STATES, OBSTACLES, SLOTS, Advisory, Light, kind_words, slot_text
+from pacenote.advisory import (
+    ADVISE,
+    CROSSROADS,
+    LIGHT_STATES,
+    LIMIT,
+    OBSTACLES,
+    SLOTS,
+    Advisory,
+    Light,
+    kind_words,
+    request,
+    slot_text,
+)  # fmt: skip
 from pacenote.advisory.domain import SPEEDS
 from pacenote.models.heads import CONDITIONS
-from pacenote.prompts import slots
-from pacenote.prompts.slots import ADVISE as REQUEST
 from pacenote.prompts.slots import SLOT_QUESTIONS
 from pacenote.training.frames import Record, shown_limit
 
@@ -24,8 +34,8 @@ if TYPE_CHECKING:
 
 Piece = tuple[str, float]  # words of the answer and their weight in the loss
 
-ADVISE = (
-    REQUEST, "Give the advisory for this frame.", "What should the driver know?",
+ASK_ADVICE = (
+    ADVISE, "Give the advisory for this frame.", "What should the driver know?",
     "Read the road ahead: speed, light, obstacles, crossroad.", "Warn the driver.",
 )  # fmt: skip
 ASK_SLOT = {
@@ -45,7 +55,7 @@ ASK_CONDITION = {
     "road_class": ("What kind of road is this?", CONDITIONS["road_class"]),
 }
 ASK_LIMIT = ("What is the speed limit here?", "Speed limit?")
-LIMIT = (slots.LIMIT, "Limit: {0} km/h.", "The limit is {0}.")
+TELL_LIMIT = (LIMIT, "Limit: {0} km/h.", "The limit is {0}.")
 CONTEXT = {"weather": "Weather: {0}.", "time": "Time: {0}.", "road_class": "Road: {0}."}
 OWN_SPEED = "Own speed: {0} km/h."
 HINT = ("A hint that may be wrong: {0}.", "Someone says: {0}. Trust the picture.")
@@ -96,9 +106,7 @@ def ask(record: Record, rng: np.random.Generator, width: float = 448.0, kind: st
 
 def plain(record: Record) -> Ask:
     """The neutral request of a Dataset's rows: the whole advisory, with the limit where only context gives it."""
-    limit = record.conditions.get("limit_kmh")
-    lead = "" if limit is None else LIMIT[0].format(limit) + " "
-    return Ask("advisory", lead + ADVISE[0], tuple(_advisory_pieces(record, None)))
+    return Ask("advisory", request(record.conditions.get("limit_kmh")), tuple(_advisory_pieces(record, None)))
 
 
 def with_unknown(record: Record, hidden: frozenset[str]) -> Record:
@@ -167,7 +175,7 @@ def _lead(record: Record, rng: np.random.Generator, limit: bool) -> str:
     given = record.conditions.get("limit_kmh")
     if given is not None and (limit or rng.random() < 0.3):
         # Most often in the words that a Dataset's own questions use.
-        words = LIMIT[0] if rng.random() < 0.6 else str(rng.choice(LIMIT))
+        words = LIMIT if rng.random() < 0.6 else str(rng.choice(TELL_LIMIT))
         lines.append(words.format(given))
     if rng.random() < 0.3:
         for name, words in CONTEXT.items():
@@ -187,7 +195,7 @@ def _whole(record: Record, rng: np.random.Generator, width: float) -> Ask | None
     pieces = _advisory_pieces(record, rng)
     if not any(weight for _, weight in pieces):
         return None
-    words = ADVISE[0] if rng.random() < 0.6 else str(rng.choice(ADVISE))
+    words = ADVISE if rng.random() < 0.6 else str(rng.choice(ASK_ADVICE))
     return Ask("advisory", _lead(record, rng, True) + words, tuple(pieces))
 
 
@@ -295,7 +303,7 @@ def vocabulary() -> Iterator[str]:
 
     yield f"system\n{SYSTEM}"
     yield "user\nassistant\ncrop: previous: thumbnail: frame: "
-    yield from ADVISE
+    yield from ASK_ADVICE
     for questions in ASK_SLOT.values():
         yield from questions
     for kind in (*OBSTACLES, *CROSSROADS, "vehicle", "traffic_light"):
@@ -309,7 +317,7 @@ def vocabulary() -> Iterator[str]:
         for value in values:
             yield f"{value.capitalize()}. {CONTEXT[name].format(value)}"
     yield OWN_SPEED.format(50)
-    for words in LIMIT:
+    for words in TELL_LIMIT:
         yield words.format(50)
     for words in HINT:
         yield words.format("traffic light: red, stop and wait")

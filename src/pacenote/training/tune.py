@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pacenote.advisory import ADVISE
 from pacenote.errors import InputError, PacenoteError
 from pacenote.training.kd import KdOptions
 from pacenote.work.progress import say
@@ -360,9 +361,7 @@ def merge_adapter(base: str, adapter: str | Path, out: Path, *, bf16: bool = Fal
         raise InputError(
             f"{adapter}: is no adapter of {base} ({reason}); give the model that it was trained on"
         ) from None
-    probe = encode(
-        model, "probe", [Image.new("RGB", (672, 378), (90, 110, 130))], "Advise the driver.", [("None.", 1.0)]
-    )
+    probe = encode(model, "probe", [Image.new("RGB", (672, 378), (90, 110, 130))], ADVISE, [("None.", 1.0)])
     adapted = {name: p.detach().clone() for name, p in wrapper.named_parameters() if ".lora_" in name}
     if not adapted or not any(bool(p.any()) for name, p in adapted.items() if "lora_B" in name):
         raise InputError(f"{adapter}: changes nothing in {base}; its names do not fit or it was never trained")
