@@ -3,12 +3,14 @@ resumes. On tiny random pipelines of those very classes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from pacenote.errors import InputError, PacenoteError
 from pacenote.imagine import lora
@@ -59,11 +61,14 @@ def test_a_prompt_that_would_be_cut_is_refused(any_painter: Path) -> None:
         painter.paint(["red"], [])
 
 
-def test_a_lora_saves_loads_and_merges(any_painter: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("targets", [OPTIONS.targets, (*OPTIONS.targets, "conv1", "conv2")])
+def test_a_lora_saves_loads_and_merges(any_painter: Path, targets: tuple[str, ...], tmp_path: Path) -> None:
     painter = open_painter(str(any_painter), "cpu")
     before = pixels(painter.paint(["red light"], [1]))
     key = painter.digest
-    painter.train_lora([some_pairs()], tmp_path / "lora", OPTIONS, None, tmp_path / "store")
+    painter.train_lora([some_pairs()], tmp_path / "lora", replace(OPTIONS, targets=targets), None, tmp_path / "store")
+    held = load_file(tmp_path / "lora" / lora.WEIGHTS)
+    assert any(".conv1." in name for name in held) == ("conv1" in targets)
     assert (pixels(painter.paint(["red light"], [1])) == before).all()  # it is off until it is asked for
     assert painter.digest == key
     painter.with_lora(tmp_path / "lora")

@@ -74,6 +74,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default = getattr(lora, name)
         parser.add_argument(f"--{name}", type=kind, default=default, help=f"of the LoRA ({default})")
     parser.add_argument(
+        "--targets", default=",".join(lora.targets), metavar="A,B",
+        help="layers of the UNet that the LoRA adapts, convolutions (conv1, conv2) too (its attention)",
+    )  # fmt: skip
+    parser.add_argument(
         "--edits",
         default="rain,fog,snow,night,cone,barrier",
         metavar="A,B",
@@ -138,7 +142,7 @@ def _rounds(args: argparse.Namespace) -> dict[str, Any]:
     check_judges(args.judge, args.second, args.trains)  # before gigabytes are loaded
     lora = PaintLora(
         rank=args.rank, alpha=args.rank, lr=args.lr, steps=args.steps, batch=args.batch, accumulate=args.accumulate,
-        seed=args.seed,
+        targets=tuple(name.strip() for name in args.targets.split(",")), seed=args.seed,
     )  # fmt: skip
     options = LoopOptions(
         rounds=args.rounds, specs=args.specs, images=args.images, keep=args.keep, relabelled=args.relabelled,
