@@ -11,7 +11,7 @@ import torch
 from pacenote.imagine.starter import StarterOptions
 
 STARTER = StarterOptions(
-    size=(64, 32), vae_channels=(8, 8, 16), crop=32, vae_steps=8, vae_batch=4, channels=(16, 32),
+    size=(64, 32), vae_width=8, vae_blocks=(1, 1, 1), crop=32, vae_steps=8, vae_batch=4, channels=(16, 32),
     attention=(False, True), text_width=32, text_layers=1, read_steps=4, read_batch=4,
     steps=8, batch=4, ema=0.8, strokes=3,
 )  # fmt: skip

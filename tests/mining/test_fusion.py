@@ -15,8 +15,9 @@ from pacenote.mining.calibrate import best_threshold, calibrated, ece, with_thre
 from pacenote.mining.chain import Chain, Track
 from pacenote.mining.facts import FACT, FACTS
 from pacenote.mining.fusion import FactModel
-from pacenote.mining.labels import Labels, certainty, label, names_something, usual, weights
+from pacenote.mining.labels import Labels, label, usual, weights
 from pacenote.mining.score import score
+from pacenote.mining.window import MISSING
 from tests.mining.made import votes
 
 
@@ -94,17 +95,16 @@ def test_weights_favour_sure_labels_but_not_those_that_name_nothing(made: list, 
     means = usual(drives)
     found: dict[tuple[str, bool], list[tuple[float, float]]] = {}
     for labels in drives:
-        for t in range(len(labels.classes["light"])):
-            sure = certainty(labels, t)
-            own = weights(labels, t, sure, means)
-            assert own is not None and sure is not None
+        for t in range(labels.frames):
+            own = weights(labels, t, means)
+            assert own is not None
             for slot, weight in own.items():
-                found.setdefault((slot, names_something(labels, slot, t)), []).append((sure[slot], weight))
+                found.setdefault((slot, bool(labels.named[slot][t])), []).append((labels.certainty[slot][t], weight))
     for key, pairs in found.items():
         sure, weight = np.array(pairs).T
         assert weight.mean() == pytest.approx(1, abs=0.01), key
         assert (np.diff(weight[np.argsort(sure, kind="stable")]) >= -1e-3).all()
-    assert weights(drives[0], 0, certainty(drives[0], 0), means, least=1.01) == dict.fromkeys(SLOTS, 0.0)
+    assert weights(drives[0], 0, means, least=1.01) == dict.fromkeys(SLOTS, 0.0)
 
 
 def test_raw_labels_are_what_the_labeler_wrote(made: list) -> None:
@@ -123,9 +123,18 @@ def test_a_speed_one_step_off_counts_as_right_in_its_certainty() -> None:
     fact = FACT["speed"]
     p = np.zeros((1, len(fact.values)))
     p[0, [9, 10, 11, 20]] = [0.2, 0.4, 0.1, 0.3]
-    assert certainty(Labels({"speed": np.array([10])}, {"speed": p}), 0) == {
-        "speed": 0.7, "light": 1.0, "obstacles": 1.0, "crossroad": 1.0,
+    found = Labels({"speed": np.array([10])}, {"speed": p}).certainty
+    assert {slot: own.tolist() for slot, own in found.items()} == {
+        "speed": [pytest.approx(0.7)], "light": [1.0], "obstacles": [1.0], "crossroad": [1.0],
     }  # fmt: skip
+
+
+def test_what_has_no_label_is_never_sure() -> None:
+    p = np.full((2, 2), 0.5)
+    found = Labels({"obstacles.cone": np.array([MISSING, 1])}, {"obstacles.cone": p})
+    assert found.certainty["obstacles"].tolist() == [0.0, 0.5]
+    assert found.named["obstacles"].tolist() == [False, True]
+    assert Labels({"light": np.array([1])}, {}).certainty == {} and usual([]) == {}
 
 
 def test_motion_tells_red_from_green_where_eyes_cannot() -> None:

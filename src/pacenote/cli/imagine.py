@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="edit: what is done to photos, one each",
     )
     parser.add_argument("--starter-steps", type=int, default=6000, metavar="N", help="starter: of the UNet (6000)")
-    parser.add_argument("--vae-steps", type=int, default=1500, metavar="N", help="starter: of the autoencoder (1500)")
+    parser.add_argument("--vae-steps", type=int, default=4500, metavar="N", help="starter: of the autoencoder (4500)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that paint (1)")
     parser.add_argument("--ray", metavar="ADDRESS", help="paint on a Ray cluster: auto, local or host:port")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")

@@ -109,6 +109,8 @@ def _numpy(value: Tensor) -> np.ndarray:
 def _write_latents(pipeline: Any, pairs: Sequence[Pair], size: tuple[int, int], place: Path) -> list[tuple[int, int]]:
     import torch
 
+    from pacenote.imagine.denoise import latents_of
+
     vae, kept = pipeline.vae, pipeline.vae.dtype
     vae.to(torch.float32)
     latents, sizes = None, []
@@ -119,8 +121,7 @@ def _write_latents(pipeline: Any, pairs: Sequence[Pair], size: tuple[int, int], 
             sizes += [(image.height, image.width) for image in images]
             pixels = pipeline.image_processor.preprocess([fit_frame(image, size, "stretch") for image in images])
             with torch.inference_mode():
-                # The mean of the posterior: a draw differs by less than what a training step adds.
-                found = vae.encode(pixels.to(vae.device, torch.float32)).latent_dist.mean * vae.config.scaling_factor
+                found = latents_of(vae, pixels.to(vae.device, torch.float32)) * vae.config.scaling_factor
             for pair, one in zip(part, found, strict=True):
                 if not bool(torch.isfinite(one).all()):
                     raise PacenoteError(f"pair {pair.id}: its latents are not finite; take it out or mend the VAE")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,32 @@ class Labels:
     classes: Mapping[str, Ints]
     posterior: Mapping[str, Floats]
     contradictions: Sequence[motion.Contradiction] = ()
+
+    @cached_property
+    def certainty(self) -> dict[str, Floats]:
+        """Slot -> (T,) probability that its label is right; kinds of one slot as if they were independent, a speed one
+        step of 5 km/h off is right, too (`facts.SPEED_SLACK`). Empty without posteriors."""
+        found: dict[str, Floats] = {}
+        for name, p in self.posterior.items():
+            slot, own = FACT[name].slot, self.classes[name][:, None]
+            if slot != CONDITION:
+                off = np.abs(np.arange(p.shape[1]) - own)
+                right = (off <= (SPEED_SLACK if slot == "speed" else 0)) & (own != MISSING)
+                found[slot] = found.get(slot, 1.0) * (p * right).sum(axis=1)
+        return {slot: found.get(slot, np.ones(self.frames)) for slot in SLOTS} if found else {}
+
+    @cached_property
+    def named(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """Slot -> (T,) whether its label names a light, an obstacle, a crossroad; of a speed always."""
+        found = {slot: np.full(self.frames, slot == "speed") for slot in SLOTS}
+        for name, own in self.classes.items():
+            if FACT[name].slot in found:
+                found[FACT[name].slot] |= own > 0
+        return found
+
+    @property
+    def frames(self) -> int:
+        return len(next(iter(self.classes.values()), ()))
 
 
 def label(votes: Votes, fusion: Fusion, method: str = "full", *, hard: bool = False) -> Labels:
@@ -128,49 +155,29 @@ def posterior_of(labels: Labels, t: int) -> dict[str, dict[str, float]] | None:
     return found
 
 
-def certainty(labels: Labels, t: int) -> dict[str, float] | None:
-    """Slot -> probability that its label is right; kinds of one slot as if they were independent, a speed one step of
-    5 km/h off is right, too (`facts.SPEED_SLACK`)."""
-    if not labels.posterior:
-        return None
-    found = dict.fromkeys(SLOTS, 1.0)
-    for name, p in labels.posterior.items():
-        slot = FACT[name].slot
-        if slot != CONDITION:
-            own = labels.classes[name][t]
-            near = SPEED_SLACK if slot == "speed" else 0
-            found[slot] *= float(p[t, max(0, own - near) : own + near + 1].sum())
-    return {slot: round(value, 4) for slot, value in found.items()}
-
-
 Usual = Mapping[tuple[str, bool], float]  # (slot, whether it is labelled with something) -> mean certainty
 
 
 def usual(drives: Sequence[Labels]) -> Usual:
     """How certain labels of each slot are on average, apart for those that name something and those that do not."""
-    sums: dict[tuple[str, bool], list[float]] = {}
-    for labels in drives:
-        for t in range(len(next(iter(labels.classes.values()), ()))):
-            for slot, value in (certainty(labels, t) or {}).items():
-                sums.setdefault((slot, names_something(labels, slot, t)), []).append(value)
-    return {key: float(np.mean(values)) for key, values in sums.items()}
+    told = [labels for labels in drives if labels.certainty]
+    found = {}
+    for slot in SLOTS if told else ():
+        sure = np.concatenate([labels.certainty[slot] for labels in told])
+        named = np.concatenate([labels.named[slot] for labels in told])
+        found |= {(slot, bool(sort)): float(sure[named == sort].mean()) for sort in np.unique(named)}
+    return found
 
 
-def names_something(labels: Labels, slot: str, t: int) -> bool:
-    """Whether the label of a slot in frame `t` names a light, an obstacle, a crossroad; of a speed always."""
-    return slot == "speed" or any(own[t] > 0 for name, own in labels.classes.items() if FACT[name].slot == slot)
-
-
-def weights(
-    labels: Labels, t: int, sure: Mapping[str, float] | None, usual: Usual, least: float = 0.0
-) -> dict[str, float] | None:
-    """Slot weights of a training: the certainty (`sure`) over its mean among labels of the same sort, 0 where it is
-    below `least`; None without posteriors. Plain certainties would weigh "none" more than anything that is named, for
-    what is missed is seldom doubted, and a student would learn to name less."""
-    if sure is None:
-        return None
-    mean = {slot: usual.get((slot, names_something(labels, slot, t)), 1.0) for slot in sure}
-    return {s: round(p / max(mean[s], 1e-6), 4) if p >= least else 0.0 for s, p in sure.items()}
+def weights(labels: Labels, t: int, usual: Usual, least: float = 0.0) -> dict[str, float] | None:
+    """Slot weights of a training: the certainty over its mean among labels of the same sort, 0 where it is below
+    `least`; None without posteriors. Plain certainties would weigh "none" more than anything that is named, for what is
+    missed is seldom doubted, and a student would learn to name less."""
+    found = {}
+    for slot, sure in labels.certainty.items():
+        mean = max(usual.get((slot, bool(labels.named[slot][t])), 1.0), 1e-6)
+        found[slot] = round(float(sure[t]) / mean, 4) if sure[t] >= least else 0.0
+    return found or None
 
 
 def sample_of(
@@ -178,7 +185,7 @@ def sample_of(
     least: float, camera: str, licence: str, made: Mapping[str, Any],
 ) -> Sample:  # fmt: skip
     """Frame `t` as a Sample; what was said and what speaks against it is in its provenance. `made`: who and how."""
-    sure = certainty(labels, t)
+    sure = {slot: round(float(p[t]), 4) for slot, p in labels.certainty.items()}
     limit = stated_limit(question)
     odd = [one for one in labels.contradictions if one.first <= t <= one.last]
     signals = {key: None if np.isnan(own[t]) else float(own[t]) for key, own in votes.signals.items()}
@@ -197,7 +204,7 @@ def sample_of(
     }
     return Sample(
         id=name, images=(picture,), cameras=(camera,), question=question, truth=truth_of(labels, votes, t),
-        posterior=posterior_of(labels, t), slot_weight=weights(labels, t, sure, usual, least),
+        posterior=posterior_of(labels, t), slot_weight=weights(labels, t, usual, least),
         conditions={**votes.seen[t], **({"limit_kmh": limit} if limit is not None else {})},
         source="mined", drive=votes.drive, time_s=float(votes.times[t]), speed_mps=signals["speed_mps"],
         accel_mps2=signals["accel_mps2"], yaw_rate=signals["yaw_rate"], licence=licence, provenance=provenance,

@@ -16,7 +16,7 @@ from pacenote.advisory import SLOTS, Truth
 from pacenote.metrics.statistics import count_rows
 from pacenote.mining.calibrate import Truths, ece
 from pacenote.mining.facts import FACT, FACTS, HIDDEN, SPEED_SLACK
-from pacenote.mining.labels import Labels, certainty
+from pacenote.mining.labels import Labels
 from pacenote.mining.votes import Votes
 from pacenote.mining.window import MISSING
 
@@ -109,9 +109,8 @@ def score(drives: Sequence[tuple[Votes, Labels, Truths]], *, seed: int = 0, resa
             if fact.slot != "speed":
                 switched += [_switches(own[known]), _switches(truths[fact.name][known])]
         if labels.posterior:
-            sure = [certainty(labels, t) or {} for t in range(len(votes.times))]
             for slot, (known, bad) in slots.items():
-                told.append(np.array([one[slot] for one in sure])[known])
+                told.append(labels.certainty[slot][known])
                 hits.append(~bad[known])
     draws = np.random.default_rng(seed).integers(len(drives), size=(resamples, len(drives)))
     drawn = counts[draws].sum(1)
