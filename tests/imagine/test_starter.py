@@ -134,6 +134,15 @@ def test_a_lamp_weighs_more_than_the_sky() -> None:
     assert float(loss(torch.zeros_like(pixels), weight)["loss"]) == 0.0
 
 
+def test_heads_of_attention_are_as_wide_as_meant() -> None:
+    """diffusers takes `attention_head_dim` for the number of heads: 32 of them were 4 wide."""
+    from diffusers.models.attention_processor import Attention
+
+    unet = build(replace(STARTER, channels=(32, 64))).unet
+    found = [layer for layer in unet.modules() if isinstance(layer, Attention)]
+    assert found and all(layer.inner_dim == layer.heads * starter.HEAD for layer in found)
+
+
 def test_bad_sizes_and_unlabelled_data_are_refused(data: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="32 divides"):
         train_starter([data], tmp_path, replace(STARTER, size=(100, 64)), "cpu")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pacenote.training.frames import Frames
 
 TOKENS = 77
+HEAD = 32  # width of a head of attention
 SMALL = (
     "light_red", "light_yellow", "light_green", "light_off", "cone", "barrier", "debris", "pedestrian", "animal",
     "zebra",
@@ -104,7 +105,7 @@ def build(options: StarterOptions) -> Any:
     tokenizer.padding_side, tokenizer.model_max_length = "right", TOKENS
     text = CLIPTextConfig(
         vocab_size=len(tokenizer), hidden_size=options.text_width, intermediate_size=2 * options.text_width,
-        num_hidden_layers=options.text_layers, num_attention_heads=options.text_width // 32,
+        num_hidden_layers=options.text_layers, num_attention_heads=options.text_width // HEAD,
         max_position_embeddings=TOKENS, bos_token_id=None, eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
@@ -121,7 +122,9 @@ def build(options: StarterOptions) -> Any:
         out_channels=options.latents, block_out_channels=options.channels, layers_per_block=options.layers,
         down_block_types=[f"{'CrossAttn' if on else ''}DownBlock2D" for on in options.attention],
         up_block_types=[f"{'CrossAttn' if on else ''}UpBlock2D" for on in reversed(options.attention)],
-        attention_head_dim=32, norm_num_groups=16, cross_attention_dim=options.text_width, use_linear_projection=True,
+        # By a mistake that diffusers keeps for old configurations, this is how many heads there are, not how wide.
+        attention_head_dim=tuple(max(1, width // HEAD) for width in options.channels), norm_num_groups=16,
+        cross_attention_dim=options.text_width, use_linear_projection=True,
     )  # fmt: skip
     # Velocities and no signal at the last step (Lin et al. 2024, arXiv:2305.08891): else no night is dark.
     schedule = DDIMScheduler(
