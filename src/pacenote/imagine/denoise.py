@@ -120,7 +120,7 @@ def _buffer(name: str) -> str:
 
 
 def latents_of(vae: Any, pixels: Tensor) -> Tensor:
-    """(n, c, h, w) of `pixels` (n, 3, H, W) in -1..1, unscaled: the mean of an AutoencoderKL's posterior (a draw differs
+    """(n, c, h, w) of `pixels` (n, 3, H, W) in -1..1, unscaled: the mean of what an AutoencoderKL gives (a draw differs
     by less than what a training step adds), what an AutoencoderTiny gives."""
     found = vae.encode(pixels)
     return found.latents if hasattr(found, "latents") else found.latent_dist.mean
