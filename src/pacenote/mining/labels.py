@@ -161,7 +161,7 @@ Usual = Mapping[tuple[str, bool], float]  # (slot, whether it is labelled with s
 def usual(drives: Sequence[Labels]) -> Usual:
     """How certain labels of each slot are on average, apart for those that name something and those that do not."""
     told = [labels for labels in drives if labels.certainty]
-    found = {}
+    found: dict[tuple[str, bool], float] = {}
     for slot in SLOTS if told else ():
         sure = np.concatenate([labels.certainty[slot] for labels in told])
         named = np.concatenate([labels.named[slot] for labels in told])
