@@ -63,7 +63,7 @@ def main() -> int:
     pairs = drawn(args.out / "pairs", PAIRS, args.seed)
     known = drawn(args.out / "known", KNOWN, args.seed + 1)
     options = StarterOptions(
-        size=SIZE, vae_width=16, vae_blocks=(1, 1, 1), crop=32, vae_steps=2000, vae_batch=8, channels=(32, 64, 96),
+        size=SIZE, vae_blocks=(1, 2, 2), crop=32, vae_steps=4000, vae_batch=4, vae_lr=2e-3, channels=(32, 64, 96),
         attention=(False, True, True), text_width=96, text_layers=2, steps=args.painter_steps, batch=32, lr=1e-3,
         ema=0.99, seed=args.seed,
     )  # fmt: skip

