@@ -13,7 +13,6 @@ It shows what the rounds do to a painter that can be trained here; rendered stre
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ from pacenote.imagine.screen import word_screen
 from pacenote.imagine.show import show
 from pacenote.imagine.spec import SEEN, Spec
 from pacenote.imagine.starter import StarterOptions, train_starter
-from pacenote.work import read_json, say, write_json
+from pacenote.work import RunDirectory, digest_file, read_json, say, write_json
 
 SIZE = (64, 32)
 LIGHTS = ("none", "red", "yellow", "green")
@@ -83,7 +82,9 @@ def main() -> int:
         rounds=args.rounds, specs=150, images=4, keep=2, probe=args.probe, own=0.7, control=True, lora=lora,
         seed=args.seed,
     )  # fmt: skip
-    rounds = Loop(held, painter, jury, args.out / "rounds", loop)
+    settings = {"options": loop, "painter": painter.digest, "judges": [judge.digest for judge in judges]}
+    run = RunDirectory.open(args.out / "rounds", "drawn rounds", settings, seed=args.seed)
+    rounds = Loop(held, painter, jury, run.path, loop)
     figures = {**rounds.run(), "trust": {name: {s: one[s]["right"] for s in SEEN} for name, one in trust.items()}}
     names = sorted(path.parent.name for path in rounds.out.glob("*/scores.json"))
     show(rounds.out, figures, trust, {name: judge_round(rounds.out / name, jury) for name in names})
@@ -236,7 +237,7 @@ def learnt(out: Path, name: str, seed: int, width: Sequence[int]) -> Judge:
             told = model(torch.stack([tensor(own[0]) for own in images]))
         return [answer(row) for row in told]
 
-    return Judge(name, hashlib.sha256(file.read_bytes()).hexdigest(), ask, None)
+    return Judge(name, digest_file(file), ask, None)
 
 
 def tensor(image: Image.Image) -> Tensor:

@@ -28,8 +28,9 @@ STEPS = ("rounds", "pairs", "starter", "merge", "edit")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from pacenote.imagine.loop import LoopOptions
     from pacenote.imagine.lora import PaintLora
+    from pacenote.imagine.starter import StarterOptions
 
-    loop, lora = LoopOptions(), PaintLora()
+    loop, lora, starter = LoopOptions(), PaintLora(), StarterOptions()
     parser.epilog = EPILOG
     parser.add_argument("data", metavar="DATA", nargs="*", help="pairs (--do pairs made them) or any labelled Dataset")
     parser.add_argument("--do", default="rounds", choices=STEPS, help="a single step (rounds)")
@@ -74,17 +75,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default = getattr(lora, name)
         parser.add_argument(f"--{name}", type=kind, default=default, help=f"of the LoRA ({default})")
     parser.add_argument(
-        "--targets", default=",".join(lora.targets), metavar="A,B",
+        "--targets", type=_names, default=lora.targets, metavar="A,B",
         help="layers of the UNet that the LoRA adapts, convolutions (conv1, conv2) too (its attention)",
     )  # fmt: skip
     parser.add_argument(
         "--edits",
+        type=_names,
         default="rain,fog,snow,night,cone,barrier",
         metavar="A,B",
         help="edit: what is done to photos, one each",
     )
-    parser.add_argument("--starter-steps", type=int, default=6000, metavar="N", help="starter: of the UNet (6000)")
-    parser.add_argument("--vae-steps", type=int, default=4500, metavar="N", help="starter: of the autoencoder (4500)")
+    for name, default, what in (
+        ("starter-steps", starter.steps, "UNet"), ("vae-steps", starter.vae_steps, "autoencoder"),
+    ):  # fmt: skip
+        parser.add_argument(
+            f"--{name}", type=int, default=default, metavar="N", help=f"starter: of the {what} ({default})"
+        )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that paint (1)")
     parser.add_argument("--ray", metavar="ADDRESS", help="paint on a Ray cluster: auto, local or host:port")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
@@ -96,6 +102,10 @@ def _size(text: str) -> tuple[int, int]:
     if not (x and width.isdigit() and height.isdigit()):
         raise argparse.ArgumentTypeError(f"{text}: give WIDTHxHEIGHT, for example 224x128")
     return int(width), int(height)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def run(args: argparse.Namespace) -> int:
@@ -142,7 +152,7 @@ def _rounds(args: argparse.Namespace) -> dict[str, Any]:
     check_judges(args.judge, args.second, args.trains)  # before gigabytes are loaded
     lora = PaintLora(
         rank=args.rank, alpha=args.rank, lr=args.lr, steps=args.steps, batch=args.batch, accumulate=args.accumulate,
-        targets=tuple(name.strip() for name in args.targets.split(",")), seed=args.seed,
+        targets=args.targets, seed=args.seed,
     )  # fmt: skip
     options = LoopOptions(
         rounds=args.rounds, specs=args.specs, images=args.images, keep=args.keep, relabelled=args.relabelled,
@@ -201,7 +211,6 @@ def _edit(args: argparse.Namespace) -> dict[str, Any]:
     from pacenote.imagine.edit import edit_dataset
 
     _need(args, "data")
-    edits = [name.strip() for name in args.edits.split(",") if name.strip()]
-    edited = edit_dataset(_one(args), args.out, edits, split=args.split, seed=args.seed, limit=args.limit)
+    edited = edit_dataset(_one(args), args.out, args.edits, split=args.split, seed=args.seed, limit=args.limit)
     print(f"{len(edited)} pictures\n{args.out}")
     return {"edited": len(edited), "rejected": edited.card["rejected"]}

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pacenote.advisory import ADVISE
 from pacenote.data.sample import Picture, Sample
 from pacenote.errors import InputError
 from pacenote.models.frames import find_images
@@ -63,7 +62,7 @@ class PhotoFolder:
     def __getitem__(self, index: int, /) -> Sample:
         path = self.paths[index]
         name = path.relative_to(self.folder).as_posix()
-        return Sample(id=name, images=(Picture.read(path, name),), question=ADVISE, source="mined")
+        return Sample(id=name, images=(Picture.read(path, name),), source="mined")
 
 
 def open_source(name: str, split: str = "test") -> Source:

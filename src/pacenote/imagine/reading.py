@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pacenote.imagine.spec import Spec
 
 HELD = 200  # captions that are never learnt, to see how well others are read
-FACTS = 0.5  # probability from which on a fact counts as read
+READ = 0.5  # probability from which on a fact counts as read
 
 
 class Reader(nn.Module):
@@ -76,6 +76,6 @@ def learn_to_read(
     model.eval()
     place = next(model.parameters()).device
     with torch.inference_mode():
-        said = model.logits(torch.from_numpy(ids[-HELD:]).to(place)).sigmoid().cpu().numpy() >= FACTS
+        said = model.logits(torch.from_numpy(ids[-HELD:]).to(place)).sigmoid().cpu().numpy() >= READ
     right = said == (facts[-HELD:] > 0)
     return {**metrics, "facts": len(known), "wrong": float(1 - right.mean()), "read": float(right.all(axis=1).mean())}
