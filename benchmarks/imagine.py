@@ -3,9 +3,11 @@
     python benchmarks/imagine.py --out runs/drawn --json drawn.json
 
 Streets are drawn, 64x32 px: a lamp or none, a cone, a person, a zebra crossing, by day and by night, in four weathers;
-yellow lamps and things that come together are rare. The starter painter learns them from scratch, and two judges (small
-convolutional networks of other shapes and frames) learn to read them. Then the rounds go as they always do: the first
-judge decides, the second only watches, a control trains as long on the original pairs. A stopped run goes on.
+lamps (above all yellow ones) and things in the way are rare, as they are in drives. The starter painter learns them
+from scratch. Two judges, small convolutional networks of other shapes, learn to read drawings in which nothing is
+rare. Then the rounds go as they always do: the first judge decides, the second only watches, a control trains as long
+on the original pairs. At the end students learn from the pairs with and without what was painted. A stopped run goes
+on where it was.
 
 It shows what the rounds do to a painter that can be trained here; rendered streets take a GPU (docs/imagine.md).
 """
@@ -13,7 +15,8 @@ It shows what the rounds do to a painter that can be trained here; rendered stre
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +27,31 @@ from torch import Tensor, nn
 
 from pacenote.advisory import Advisory, Light
 from pacenote.data import Card, Dataset, DatasetWriter
+from pacenote.data.classes import CLASS_INDEX
 from pacenote.data.sample import Picture, Sample
 from pacenote.engine import Answer
-from pacenote.imagine.judge import Judge, calibrate
+from pacenote.imagine.judge import Judge, agree, calibrate
 from pacenote.imagine.loop import Loop, LoopOptions
 from pacenote.imagine.lora import PaintLora
 from pacenote.imagine.painter import open_painter
-from pacenote.imagine.pairs import read_pairs
+from pacenote.imagine.pairs import Pair, read_pairs
 from pacenote.imagine.quality import Usual
 from pacenote.imagine.rounds import Jury, judge_round
 from pacenote.imagine.score import Limits
 from pacenote.imagine.screen import word_screen
 from pacenote.imagine.show import show
-from pacenote.imagine.spec import SEEN, Spec
+from pacenote.imagine.spec import SEEN, Spec, draw_specs
 from pacenote.imagine.starter import StarterOptions, train_starter
 from pacenote.work import RunDirectory, digest_file, read_json, say, write_json
 
 SIZE = (64, 32)
 LIGHTS = ("none", "red", "yellow", "green")
-OFTEN = {"light": (0.5, 0.23, 0.04, 0.23), "cone": 0.15, "pedestrian": 0.15, "zebra": 0.2, "night": 0.25}
+OFTEN = {"light": (0.5, 0.24, 0.03, 0.23), "cone": 0.1, "pedestrian": 0.1, "zebra": 0.15, "night": 0.25}
+EVEN = {"light": (0.25, 0.25, 0.25, 0.25), "cone": 0.5, "pedestrian": 0.5, "zebra": 0.5, "night": 0.5}
 LENS = {"red": (235, 30, 25), "yellow": (245, 190, 30), "green": (30, 225, 90)}
 SKY = {"clear": (130, 175, 230), "overcast": (165, 170, 175), "rain": (120, 125, 135), "snow": (205, 210, 215)}
 GROUND = {"clear": (95, 95, 95), "overcast": (85, 85, 88), "rain": (60, 62, 70), "snow": (190, 190, 195)}
-PAIRS, JUDGED, KNOWN = 1200, 3000, 400
+PAIRS, JUDGED, KNOWN, TESTED = 1200, 3000, 400, 1000
 
 
 def main() -> int:
@@ -54,13 +59,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--painter-steps", type=int, default=2500, metavar="N", help="of the UNet (2500)")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=300, metavar="N", help="of the LoRA, a round (300)")
+    parser.add_argument("--steps", type=int, default=500, metavar="N", help="of the LoRA, a round (500)")
     parser.add_argument("--probe", type=int, default=200, metavar="N", help="specs that are never learnt from (200)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     pairs = drawn(args.out / "pairs", PAIRS, args.seed)
-    known = drawn(args.out / "known", KNOWN, args.seed + 1)
+    known = drawn(args.out / "known", KNOWN, args.seed + 1, EVEN)
     options = StarterOptions(
         size=SIZE, vae_blocks=(1, 2, 2), crop=32, vae_steps=4000, vae_batch=4, vae_lr=2e-3, channels=(32, 64, 96),
         attention=(False, True, True), text_width=96, text_layers=2, steps=args.painter_steps, batch=32, lr=1e-3,
@@ -75,11 +80,11 @@ def main() -> int:
     # A small painter's pictures are softer than drawings, all of them: sharpness chooses nothing here.
     jury = Jury(*judges, Thumbnail(), None, Usual.of(held, SIZE), word_screen, Limits(quality=0.0))  # type: ignore[arg-type]
     lora = PaintLora(
-        rank=16, alpha=16, targets=(*PaintLora.targets, "conv1", "conv2"), lr=5e-4, steps=args.steps, batch=16,
+        rank=16, alpha=16, targets=(*PaintLora.targets, "conv1", "conv2"), lr=1e-3, steps=args.steps, batch=16,
         accumulate=1, seed=args.seed,
     )  # fmt: skip
     loop = LoopOptions(
-        rounds=args.rounds, specs=150, images=4, keep=2, probe=args.probe, own=0.7, control=True, lora=lora,
+        rounds=args.rounds, specs=150, images=6, keep=2, probe=args.probe, own=0.7, control=True, lora=lora,
         seed=args.seed,
     )  # fmt: skip
     settings = {"options": loop, "painter": painter.digest, "judges": [judge.digest for judge in judges]}
@@ -88,24 +93,47 @@ def main() -> int:
     figures = {**rounds.run(), "trust": {name: {s: one[s]["right"] for s in SEEN} for name, one in trust.items()}}
     names = sorted(path.parent.name for path in rounds.out.glob("*/scores.json"))
     show(rounds.out, figures, trust, {name: judge_round(rounds.out / name, jury) for name in names})
-    if figures["best"]:
-        figures["gain"] = gain(rounds.out, figures["best"], args.seed)
-        own = figures["gain"]
-        say(f"round {figures['best']} over its control, second judge: {own['mean']:+.3f} {own['ci']}")
+    if top := figures["best"]:
+        figures["oracle"] = oracle(rounds, top)
+        right = {name: watched(rounds.out / f"{name}-{top:02d}") for name in ("probe", "control-probe", "oracle-probe")}
+        figures["gain"] = gain(right["probe"], right["control-probe"], args.seed)
+        figures["oracle gain"] = gain(right["oracle-probe"], right["control-probe"], args.seed)
+        say(
+            f"second judge, over the control: round {top} {words(figures['gain'])}, the oracle"
+            f" {words(figures['oracle gain'])}"
+        )
+    if (rounds.out / "dataset" / "dataset.json").is_file():
+        figures["students"] = students(pairs, Dataset.open(rounds.out / "dataset"), args.out, args.seed)
     if args.json:
         write_json(args.json, figures)
     return 0
 
 
-def gain(out: Path, top: int, seed: int) -> dict[str, Any]:
-    """How much more the second judge agrees with the best round's probe than with the control's; resampled by spec."""
-    read = [
-        np.array(
-            [[bool(seen["watched"][slot]) for slot in SEEN] for seen in read_json(out / name / "scores.json")["seen"]]
-        )
-        for name in (f"probe-{top:02d}", f"control-probe-{top:02d}")
+def oracle(rounds: Loop, top: int) -> dict[str, Any]:
+    """What the rounds could gain at most: the probe of a painter that learnt true drawings of such specs as they draw,
+    as many as they keep at most, for as many steps. Returns its figures."""
+    options = rounds.options
+    rng = np.random.default_rng([options.seed, 13])
+    specs = draw_specs([pair.spec for pair in rounds.pairs], options.specs * options.keep * top, options.seed + 13)
+    true = [
+        Pair(f"true-{n}", Picture.encode(draw(spec, rng)[0], f"true-{n}.png", format="PNG"), spec.prompt(), spec)
+        for n, spec in enumerate(specs)
     ]
-    away = (read[0].astype(float) - read[1]).mean(1)
+    lora = replace(options.lora, steps=options.lora.steps * top, shares=(1 - options.own, options.own))
+    name = rounds.painter.train_lora([rounds.pairs, true], rounds.out / "oracle", lora, None, rounds.out / "encoded")
+    return rounds.probe(top, name, "oracle-probe").figures
+
+
+def watched(out: Path) -> np.ndarray:
+    """(pictures, slots) bool: where the second judge read what was asked for."""
+    rows = read_json(out / "scores.json")["seen"]
+    return np.array([[bool(seen["watched"][slot]) for slot in SEEN] for seen in rows])
+
+
+def gain(right: np.ndarray, than: np.ndarray, seed: int) -> dict[str, Any]:
+    """How much more often slots are right than in the others, (..., pictures, slots) each; resampled by picture."""
+    away = (right.astype(float) - than).mean(-1)
+    away = away.reshape(-1, away.shape[-1]).mean(0)
     draws = np.random.default_rng(seed).integers(len(away), size=(2000, len(away)))
     return {
         "mean": float(away.mean()),
@@ -113,83 +141,146 @@ def gain(out: Path, top: int, seed: int) -> dict[str, Any]:
     }
 
 
+def words(gained: dict[str, Any]) -> str:
+    return f"{gained['mean']:+.3f} {gained['ci']}"
+
+
+# --- what painted pictures teach another (paper A, Table 4) ------------------------------------------------------
+
+
+def students(pairs: Dataset, painted: Dataset, out: Path, seed: int) -> dict[str, Any]:
+    """Small networks learn to read from the drawn pairs, with what the rounds painted or as many fresh drawings (what a
+    renderer adds), with both, or from painted pictures alone: equal steps, three seeds each. They are tested on
+    drawings in which nothing is rare, which is where the pairs teach too little."""
+    fresh = drawn(out / "fresh", len(painted), seed + 8)
+    test = read_pairs(drawn(out / "test", TESTED, seed + 9, EVEN).path)
+    arms = {"pairs": [pairs], "+ painted": [pairs, painted], "+ drawn": [pairs, fresh]}
+    arms |= {"+ both": [pairs, painted, fresh], "painted alone": [painted]}
+    right = {name: np.array([marks(data, test, seed + n) for n in range(3)]) for name, data in arms.items()}
+    found: dict[str, Any] = {"painted": len(painted)}
+    for name, marked in right.items():
+        found[name] = {"right": float(marked.mean()), "seeds": marked.mean((1, 2)).round(4).tolist()}
+        found[name]["slots"] = dict(zip(SEEN, marked.mean((0, 1)).tolist(), strict=True))
+        line = f"{name}: {found[name]['right']:.3f} of slots right"
+        if name != "pairs":
+            found[name]["over pairs"] = gain(marked, right["pairs"], seed)
+            line += f", over the pairs alone {words(found[name]['over pairs'])}"
+        say(line)
+    return found
+
+
+def marks(data: Sequence[Dataset], test: Sequence[Pair], seed: int) -> np.ndarray:
+    """(test pictures, slots) bool: what a network that has learnt `data`, each Dataset as often, reads rightly."""
+    held = [read_pairs(one.path) for one in data]
+    parts = [(stacked(own), torch.tensor([facts(pair.spec) for pair in own])) for own in held]
+    model = fit_reader(STUDENT, parts, seed)
+    with torch.inference_mode():
+        read = [answer(row).advisory for row in model(stacked(test))]
+    agreed = [agree(advisory, pair.spec) for advisory, pair in zip(read, test, strict=True)]
+    return np.array([[bool(one[slot]) for slot in SEEN] for one in agreed])
+
+
+def stacked(pairs: Sequence[Pair]) -> Tensor:
+    return torch.stack([tensor(pair.picture.open()) for pair in pairs])
+
+
 # --- the drawn world ---------------------------------------------------------------------------------------------
 
 
-def drawn(out: Path, count: int, seed: int) -> Dataset:
+def drawn(out: Path, count: int, seed: int, chances: Mapping[str, Any] = OFTEN) -> Dataset:
     """`count` drawn streets as a Dataset in `out`, split train."""
     if not (out / "dataset.json").is_file():
         with DatasetWriter(out, Card("drawn")) as writer:
             for number in range(count):
                 rng = np.random.default_rng([seed, number])
-                spec = some_spec(rng)
-                picture = Picture.encode(draw(spec, rng), f"{number}.png", format="PNG")
+                spec = some_spec(rng, chances)
+                image, classes = draw(spec, rng)
+                id = f"drawn-{seed}-{number}"
                 writer.add(
-                    Sample(f"drawn-{seed}-{number}", (picture,), truth=spec.truth, conditions=spec.conditions,
-                           scene=f"drawn-{seed}-{number}"),
+                    Sample(
+                        id, (Picture.encode(image, f"{id}.png", format="PNG"),), truth=spec.truth, scene=id,
+                        conditions=spec.conditions, segmentation=Picture.encode_classes(classes, f"{id}-map.png"),
+                    ),
                     "train",
                 )  # fmt: skip
     return Dataset.open(out)
 
 
-def some_spec(rng: np.random.Generator) -> Spec:
-    light = str(rng.choice(LIGHTS, p=OFTEN["light"]))
-    obstacles = frozenset(kind for kind in ("cone", "pedestrian") if rng.random() < OFTEN[kind])
-    crossroad = frozenset({"pedestrian_crossing"} if rng.random() < OFTEN["zebra"] else ())
-    time = "night" if rng.random() < OFTEN["night"] else "day"
+def some_spec(rng: np.random.Generator, chances: Mapping[str, Any] = OFTEN) -> Spec:
+    light = str(rng.choice(LIGHTS, p=chances["light"]))
+    obstacles = frozenset(kind for kind in ("cone", "pedestrian") if rng.random() < chances[kind])
+    crossroad = frozenset({"pedestrian_crossing"} if rng.random() < chances["zebra"] else ())
+    time = "night" if rng.random() < chances["night"] else "day"
     advisory = Advisory(None, Light(light), obstacles, crossroad)
     return Spec(advisory, str(rng.choice(list(SKY))), time, "urban").with_rules()
 
 
-def draw(spec: Spec, rng: np.random.Generator) -> Image.Image:
-    """A street that shows what `spec` says, at places that `rng` draws; four times as large, then shrunk."""
-    scale = 4
+def draw(spec: Spec, rng: np.random.Generator) -> tuple[Image.Image, np.ndarray]:
+    """A street that shows what `spec` says, at places that `rng` draws, and its class map."""
+    scale = 4  # drawn larger, then shrunk
     width, height = SIZE[0] * scale, SIZE[1] * scale
-    dark = 0.25 if spec.time == "night" else 1.0
+    dark = 0.4 if spec.time == "night" else 1.0
 
     def shade(colour: Sequence[int], by: float = 1.0) -> tuple[int, ...]:
         jitter = rng.uniform(0.9, 1.1)
         return tuple(int(min(255, value * dark * jitter * by)) for value in colour)
 
-    image = Image.new("RGB", (width, height), shade(SKY[spec.weather]))
-    pen = ImageDraw.Draw(image)
+    sheet = Sheet((width, height), shade(SKY[spec.weather]))
     horizon = int(height * rng.uniform(0.42, 0.52))
     for _ in range(int(rng.integers(2, 5))):
         x, w, h = int(rng.integers(-20, width)), int(rng.integers(24, 60)), int(rng.integers(16, 48))
-        pen.rectangle([x, horizon - h, x + w, horizon], fill=shade(rng.integers(90, 170, 3).tolist()))
-    pen.rectangle([0, horizon, width, height], fill=shade(GROUND[spec.weather], 1.15))
+        sheet.rectangle([x, horizon - h, x + w, horizon], shade(rng.integers(90, 170, 3).tolist()), "building")
+    sheet.rectangle([0, horizon, width, height], shade(GROUND[spec.weather], 1.15), "terrain")
     middle = width * rng.uniform(0.42, 0.58)
-    road = shade(GROUND[spec.weather], 0.75)
-    pen.polygon(
-        [(middle - 12, horizon), (middle + 12, horizon), (width * 0.95, height), (width * 0.05, height)], fill=road
-    )
+    road = [(middle - 12, horizon), (middle + 12, horizon), (width * 0.95, height), (width * 0.05, height)]
+    sheet.polygon(road, shade(GROUND[spec.weather], 0.75), "road")
     if "pedestrian_crossing" in spec.crossroad:
         top = int(rng.uniform(0.62, 0.72) * height)
         for x in range(int(width * 0.2), int(width * 0.8), 20):
-            pen.rectangle([x, top, x + 10, top + 14], fill=shade((235, 235, 235)))
+            sheet.rectangle([x, top, x + 10, top + 14], shade((235, 235, 235)), "zebra")
     if spec.light.state != "none":
-        x, y = int(rng.uniform(0.12, 0.88) * width), int(rng.uniform(0.08, 0.2) * height)
-        pen.rectangle([x - 2, y, x + 2, horizon + 8], fill=shade((50, 50, 50)))
-        pen.rectangle([x - 11, y - 4, x + 11, y + 36], fill=(18, 18, 18))
-        lens = y + 2 + 11 * list(LENS).index(spec.light.state)
-        pen.ellipse([x - 8, lens - 3, x + 8, lens + 13], fill=LENS[spec.light.state])
+        x, y = int(rng.uniform(0.12, 0.88) * width), int(rng.uniform(0.05, 0.14) * height)
+        sheet.rectangle([x - 2, y, x + 2, horizon + 8], shade((50, 50, 50)), "pole")
+        sheet.rectangle([x - 13, y - 4, x + 13, y + 50], (18, 18, 18), "light_housing")
+        lens = y - 2 + 14 * list(LENS).index(spec.light.state)
+        sheet.ellipse([x - 11, lens, x + 11, lens + 22], LENS[spec.light.state], f"light_{spec.light.state}")
     if "cone" in spec.obstacles:
         x, foot, high = int(rng.uniform(0.25, 0.75) * width), int(rng.uniform(0.75, 0.95) * height), 34
-        pen.polygon([(x, foot - high), (x - 13, foot), (x + 13, foot)], fill=shade((250, 110, 15), 1.3))
-        pen.line([(x - 7, foot - high // 2), (x + 7, foot - high // 2)], fill=shade((240, 240, 240)), width=6)
+        sheet.polygon([(x, foot - high), (x - 13, foot), (x + 13, foot)], shade((250, 110, 15), 1.3), "cone")
+        middle_of = [x - 7, foot - high // 2 - 3, x + 7, foot - high // 2 + 3]
+        sheet.rectangle(middle_of, shade((240, 240, 240)), "cone")
     if "pedestrian" in spec.obstacles:
-        x, foot, high = int(rng.uniform(0.2, 0.8) * width), int(rng.uniform(0.7, 0.9) * height), 50
-        pen.rectangle([x - 6, foot - high + 12, x + 6, foot - 20], fill=shade(rng.integers(40, 220, 3).tolist(), 1.3))
-        pen.rectangle([x - 5, foot - 20, x - 1, foot], fill=shade((40, 45, 90), 1.2))
-        pen.rectangle([x + 1, foot - 20, x + 5, foot], fill=shade((40, 45, 90), 1.2))
-        pen.ellipse([x - 6, foot - high, x + 6, foot - high + 12], fill=shade((225, 175, 145), 1.3))
-    pixels = np.asarray(image.resize(SIZE, Image.Resampling.BOX), np.float64)
-    return Image.fromarray((pixels + rng.normal(0, 3, pixels.shape)).clip(0, 255).astype(np.uint8))
+        x, foot, high = int(rng.uniform(0.2, 0.8) * width), int(rng.uniform(0.75, 0.95) * height), 56
+        coat = shade(rng.integers(40, 220, 3).tolist(), 1.3)
+        sheet.rectangle([x - 8, foot - high + 12, x + 8, foot - 20], coat, "pedestrian")
+        sheet.rectangle([x - 7, foot - 20, x - 2, foot], shade((40, 45, 90), 1.2), "pedestrian")
+        sheet.rectangle([x + 2, foot - 20, x + 7, foot], shade((40, 45, 90), 1.2), "pedestrian")
+        sheet.ellipse([x - 6, foot - high, x + 6, foot - high + 12], shade((225, 175, 145), 1.3), "pedestrian")
+    pixels = np.asarray(sheet.image.resize(SIZE, Image.Resampling.BOX), np.float64)
+    image = Image.fromarray((pixels + rng.normal(0, 2, pixels.shape)).clip(0, 255).astype(np.uint8))
+    return image, np.asarray(sheet.map.resize(SIZE, Image.Resampling.NEAREST))
+
+
+class Sheet:
+    """A picture and its class map, drawn together."""
+
+    def __init__(self, size: tuple[int, int], sky: tuple[int, ...]) -> None:
+        self.image, self.map = Image.new("RGB", size, sky), Image.new("L", size, CLASS_INDEX["sky"])
+        self._pens = ImageDraw.Draw(self.image), ImageDraw.Draw(self.map)
+
+    def __getattr__(self, shape: str) -> Callable[[Any, tuple[int, ...], str], None]:
+        def fill(where: Any, colour: tuple[int, ...], kind: str) -> None:
+            for pen, ink in zip(self._pens, (colour, CLASS_INDEX[kind]), strict=True):
+                getattr(pen, shape)(where, fill=ink)
+
+        return fill
 
 
 # --- who looks ---------------------------------------------------------------------------------------------------
 
 JUDGES = {"first": (24, 48, 96), "second": (16, 32, 64, 64)}
+STUDENT = (16, 32, 64)
+READER_STEPS, READER_LR = 1200, 2e-3
 FACTS = (*LIGHTS, "cone", "pedestrian", "zebra")
 
 
@@ -210,25 +301,14 @@ class Reader(nn.Module):
 
 def learnt(out: Path, name: str, seed: int, width: Sequence[int]) -> Judge:
     """A judge that has learnt JUDGED drawings of its own, or the one that an earlier start left."""
-    model, file = Reader(width), out / f"{name}.pt"
+    file = out / f"{name}.pt"
     if not file.is_file():
-        torch.manual_seed(seed)
         rng = np.random.default_rng([seed, 7])
-        specs = [some_spec(rng) for _ in range(JUDGED)]
-        pixels = torch.stack([tensor(draw(spec, rng)) for spec in specs])
-        wanted = torch.tensor([facts(spec) for spec in specs])
-        optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
-        for step in range(1200):
-            rows = torch.from_numpy(rng.integers(JUDGED, size=64))
-            for group in optimizer.param_groups:
-                group["lr"] = 2e-3 * (1 - step / 1200)
-            told = model(pixels[rows] + 0.05 * torch.randn(64, 1, 1, 1))
-            loss = nn.functional.cross_entropy(told[:, :4], wanted[rows][:, :4].argmax(1))
-            loss = loss + nn.functional.binary_cross_entropy_with_logits(told[:, 4:], wanted[rows][:, 4:])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        torch.save(model.state_dict(), file)
+        specs = [some_spec(rng, EVEN) for _ in range(JUDGED)]
+        pixels = torch.stack([tensor(draw(spec, rng)[0]) for spec in specs])
+        truth = torch.tensor([facts(spec) for spec in specs])
+        torch.save(fit_reader(width, [(pixels, truth)], seed).state_dict(), file)
+    model = Reader(width)
     model.load_state_dict(torch.load(file))
     model.eval()
 
@@ -238,6 +318,26 @@ def learnt(out: Path, name: str, seed: int, width: Sequence[int]) -> Judge:
         return [answer(row) for row in told]
 
     return Judge(name, digest_file(file), ask, None)
+
+
+def fit_reader(width: Sequence[int], parts: Sequence[tuple[Tensor, Tensor]], seed: int) -> Reader:
+    """A Reader that has learnt pictures (n, 3, h, w) and their facts (n, FACTS); each part is met equally often."""
+    torch.manual_seed(seed)
+    model, rng = Reader(width), np.random.default_rng([seed, 11])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=READER_LR)
+    for step in range(READER_STEPS):
+        for group in optimizer.param_groups:
+            group["lr"] = READER_LR * (1 - step / READER_STEPS)
+        rows = [torch.from_numpy(rng.integers(len(pixels), size=64 // len(parts))) for pixels, _ in parts]
+        batch = torch.cat([pixels[own] for (pixels, _), own in zip(parts, rows, strict=True)])
+        wanted = torch.cat([truth[own] for (_, truth), own in zip(parts, rows, strict=True)])
+        read = model(batch + 0.05 * torch.randn(len(batch), 1, 1, 1))
+        loss = nn.functional.cross_entropy(read[:, :4], wanted[:, :4].argmax(1))
+        loss = loss + nn.functional.binary_cross_entropy_with_logits(read[:, 4:], wanted[:, 4:])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model.eval()
 
 
 def tensor(image: Image.Image) -> Tensor:

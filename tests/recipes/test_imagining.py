@@ -44,6 +44,15 @@ def test_as_many_are_taken_as_another_has_and_too_many_are_refused(data: Path, t
         Take(data=str(data))
 
 
+def test_bare_frames_hold_what_people_could_have_labelled(data: Path, tmp_path: Path) -> None:
+    whole = Dataset.open(data)
+    assert any(sample.segmentation for sample in whole) and any(sample.evidence for sample in whole)
+    Take(data=str(data), count=len(whole), bare=True).run(tmp_path / "bare", Context(seed=3, run=tmp_path))
+    bare = {sample.id: sample for sample in Dataset.open(tmp_path / "bare")}
+    assert {id: sample.truth for id, sample in bare.items()} == {sample.id: sample.truth for sample in whole}
+    assert not any(sample.segmentation or sample.evidence for sample in bare.values())
+
+
 def test_cards_are_counted_beside_the_paper(data: Path, tmp_path: Path) -> None:
     stage = Counts(rows={"Real data": (str(data), str(data)), "Other": (str(data),)})
     stage.run(tmp_path, Context(seed=0, run=tmp_path))

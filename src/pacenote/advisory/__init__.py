@@ -12,7 +12,7 @@ from pacenote.advisory.domain import (
     Light,
     advisory_schema,
 )
-from pacenote.advisory.question import ADVISE, LIMIT, request, stated_limit
+from pacenote.advisory.question import ADVISE, LIMIT, asked, given, request, stated_limit
 from pacenote.advisory.text import (
     LIGHT_ACTIONS,
     kind_words,
@@ -35,6 +35,8 @@ __all__ = [
     "Light",
     "Truth",
     "advisory_schema",
+    "asked",
+    "given",
     "kind_words",
     "request",
     "slot_text",

@@ -1,4 +1,4 @@
-"""The neutral request, and the speed limit that may stand before it."""
+"""The neutral request, and what may be given before it, such as the speed limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ LIMIT = "The speed limit here is {0} km/h."
 
 def request(limit_kmh: int | None) -> str:
     """The request, after the limit that the advice rests on where only the context can tell it."""
-    return ADVISE if limit_kmh is None else f"{LIMIT.format(limit_kmh)} {ADVISE}"
+    return asked("" if limit_kmh is None else LIMIT.format(limit_kmh))
+
+
+def asked(given: str) -> str:
+    """The request after what else is `given`, for example a limit in words; `given` takes it off again."""
+    return f"{given} {ADVISE}".strip()
+
+
+def given(question: str) -> str:
+    """What a question states before the request; "" where it does not end with the request."""
+    return question.removesuffix(ADVISE).strip() if question.endswith(ADVISE) else ""
 
 
 def stated_limit(question: str) -> int | None:

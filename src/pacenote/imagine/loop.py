@@ -87,7 +87,7 @@ class Loop:
         lora = self._first()
         stopped = ""
         for number in range(self.options.rounds + 1):
-            probe = self._probe(number, lora)
+            probe = self.probe(number, lora)
             rounds.append({"round": number, "lora": lora and lora.name, **probe.figures})
             say(_line(rounds[-1]))
             stopped = self._why_stop(rounds)
@@ -126,7 +126,8 @@ class Loop:
         seed = int(digest([self.options.seed, stream]), 16) % SEEDS
         return draw_specs([pair.spec for pair in self.pairs], count, seed, self.options.vary), seed
 
-    def _probe(self, number: int, lora: Path | None, name: str = "probe") -> Round:
+    def probe(self, number: int, lora: Path | None, name: str = "probe") -> Round:
+        """The probe as the painter with `lora` paints it, judged, in `NAME-NUMBER`."""
         specs, seed = self._draw(self.options.probe, -1)
         seeds = [(seed + place) % SEEDS for place in range(len(specs))]
         return self._round(f"{name}-{number:02d}", lora, specs, seeds)
@@ -199,7 +200,7 @@ class Loop:
         start = self.out / "lora-00" if self.options.first else None
         options = replace(self.options.lora, steps=self.options.lora.steps * top)
         lora = self._train([self.pairs], "control", options, start)
-        return self._probe(top, lora, "control-probe").figures
+        return self.probe(top, lora, "control-probe").figures
 
 
 def _line(told: dict[str, Any]) -> str:

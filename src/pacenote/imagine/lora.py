@@ -30,7 +30,9 @@ TOLERANCE = 2e-3  # of the noise that a merged UNet predicts
 @dataclass(frozen=True)
 class PaintLora:
     """`steps` optimizer steps of `batch * accumulate` pairs. `ema`: how slowly the average follows (0 = none). `drop`:
-    share of captions left out, for guidance. `shares` of the groups of pairs; empty: all pairs are one heap."""
+    share of captions left out, for guidance. `shares` of the groups of pairs; empty: all pairs are one heap. `snr_gamma`
+    is not heard where the painter's last step has no signal: what is decided there, above all what is in the picture,
+    would weigh nothing."""
 
     rank: int = 16
     alpha: int = 16
@@ -113,7 +115,8 @@ def train_lora(
     stream = PairStream(held, order, items, schedule.config.num_train_timesteps, size, options.drop, options.seed)
     adapt(pipeline, options, start)
     try:
-        model = Denoiser(pipeline.unet, schedule, options.snr_gamma, options.ema)
+        gamma = 0.0 if schedule.config.get("rescale_betas_zero_snr") else options.snr_gamma
+        model = Denoiser(pipeline.unet, schedule, gamma, options.ema)
         learning = [p for p in model.parameters() if p.requires_grad]
         with model.averaging():
             metrics = fit(

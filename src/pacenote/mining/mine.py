@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pacenote.advisory import ADVISE
+from pacenote.advisory import asked
 from pacenote.data.card import Card
 from pacenote.data.dataset import finish_dataset
 from pacenote.data.sample import Picture, Sample
@@ -325,6 +325,6 @@ def _sample(
 ) -> Sample:  # fmt: skip
     return sample_of(
         labels, votes, t, picture, name=f"{votes.drive}-{int(votes.frames[t]):06d}",
-        question=f"{given} {ADVISE}".strip(), usual=usual, least=labelling.least,
+        question=asked(given), usual=usual, least=labelling.least,
         camera=drive.camera if drive else "CAM_FRONT", licence=drive.licence if drive else "", made=made,
     )  # fmt: skip

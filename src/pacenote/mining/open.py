@@ -66,11 +66,10 @@ def open_drive(ref: DriveRef) -> Drive:
 
 
 def _frames(data: Any, order: Sequence[int]) -> Iterator[DriveFrame]:
-    from pacenote.advisory import ADVISE
+    from pacenote.advisory import given
 
     for number, k in enumerate(order):
         sample = data[k]
         if sample.images:
-            given = sample.question.removesuffix(ADVISE).strip()
             time = sample.time_s if sample.time_s is not None else float(number)
-            yield DriveFrame(number, time, sample.images[0].bytes, given=given)
+            yield DriveFrame(number, time, sample.images[0].bytes, given=given(sample.question))

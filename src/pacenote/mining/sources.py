@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from pacenote.advisory import ADVISE, Advisory, Light
+from pacenote.advisory import Advisory, Light, asked
 from pacenote.mining.facts import FACT, FACTS
 from pacenote.mining.window import MISSING
 from pacenote.models.heads import CONDITIONS
@@ -83,7 +83,7 @@ class ModelLabeler:
         from pacenote.engine.prompted import ask_prompted
         from pacenote.models.frames import fit_frame
 
-        questions = [f"{one} {ADVISE}" if one else ADVISE for one in given]
+        questions = [asked(one) for one in given]
         frames = [fit_frame(image, self.size, "auto") if self.size else image for image in images]
         prompts = [""] * len(images)
         if self.prompter:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pacenote.advisory import ADVISE
+from pacenote.advisory import given
 from pacenote.prompts.book import Book, load_book
 from pacenote.prompts.compose import Prompt, TokenCounter, compose
 from pacenote.prompts.look import Context, Look
@@ -143,8 +143,3 @@ class Prompter:
             return None
         width = image.width
         return fit_frame(image, (width, round(width * self.size[1] / self.size[0])), self.fit)
-
-
-def given(question: str) -> str:
-    """What a sample's question states before the request."""
-    return question.removesuffix(ADVISE).strip() if question.endswith(ADVISE) else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -177,7 +177,8 @@ class Take(Stage):
     """`count` frames of `data`, or as many as `like` has; the Dataset is `${NAME.out}`, in the split they came from.
 
     Scenes give in turn, so that none gives two frames more than another that still has some. The choice is a function
-    of the seed; a smaller number is a part of a larger one. A Dataset with fewer frames is refused."""
+    of the seed; a smaller number is a part of a larger one. A Dataset with fewer frames is refused. `bare`: pictures
+    and truth alone, as people would label them, without what only a renderer knows (class maps, evidence)."""
 
     READS = ("data", "like")
     data: str
@@ -185,6 +186,7 @@ class Take(Stage):
     count: int | None = None
     like: str | None = None
     like_split: Split = "train"
+    bare: bool = False
 
     def __post_init__(self) -> None:
         if (self.count is None) == (self.like is None):
@@ -201,9 +203,11 @@ class Take(Stage):
         chosen = in_turn(held.column("scene"), context.seed)[:wanted]
         if wanted is None or len(chosen) < wanted:
             raise InputError(f"{self.data}: {len(held)} frames in {self.split}, {wanted} are asked for; give more")
-        card = Card("taken", digest([held.card, self.split, wanted]), context.seed, description="An even choice.")
+        card = Card("taken", digest([held.card, self.split, wanted, self.bare]), context.seed, description="An even choice.")
         with DatasetWriter(out, card) as writer:
             for sample in held.select(sorted(chosen)):
+                if self.bare:
+                    sample = replace(sample, segmentation=None, evidence=None)
                 writer.add(sample, self.split)
 
     def show(self, page: Page, out: Path) -> None:
