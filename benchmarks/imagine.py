@@ -15,7 +15,7 @@ It shows what the rounds do to a painter that can be trained here; rendered stre
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from torch import Tensor, nn
 
 from pacenote.advisory import Advisory, Light
 from pacenote.data import Card, Dataset, DatasetWriter
-from pacenote.data.classes import CLASS_INDEX
 from pacenote.data.sample import Picture, Sample
 from pacenote.engine import Answer
 from pacenote.imagine.judge import Judge, agree, calibrate
@@ -57,7 +56,7 @@ PAIRS, JUDGED, KNOWN, TESTED = 1200, 3000, 400, 1000
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--painter-steps", type=int, default=2500, metavar="N", help="of the UNet (2500)")
+    parser.add_argument("--painter-steps", type=int, default=1500, metavar="N", help="of the UNet (1500)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=500, metavar="N", help="of the LoRA, a round (500)")
     parser.add_argument("--probe", type=int, default=200, metavar="N", help="specs that are never learnt from (200)")
@@ -80,7 +79,7 @@ def main() -> int:
     # A small painter's pictures are softer than drawings, all of them: sharpness chooses nothing here.
     jury = Jury(*judges, Thumbnail(), None, Usual.of(held, SIZE), word_screen, Limits(quality=0.0))  # type: ignore[arg-type]
     lora = PaintLora(
-        rank=16, alpha=16, targets=(*PaintLora.targets, "conv1", "conv2"), lr=1e-3, steps=args.steps, batch=16,
+        rank=16, alpha=16, targets=(*PaintLora.targets, "conv1", "conv2"), lr=5e-4, steps=args.steps, batch=16,
         accumulate=1, seed=args.seed,
     )  # fmt: skip
     loop = LoopOptions(
@@ -116,7 +115,7 @@ def oracle(rounds: Loop, top: int) -> dict[str, Any]:
     rng = np.random.default_rng([options.seed, 13])
     specs = draw_specs([pair.spec for pair in rounds.pairs], options.specs * options.keep * top, options.seed + 13)
     true = [
-        Pair(f"true-{n}", Picture.encode(draw(spec, rng)[0], f"true-{n}.png", format="PNG"), spec.prompt(), spec)
+        Pair(f"true-{n}", Picture.encode(draw(spec, rng), f"true-{n}.png", format="PNG"), spec.prompt(), spec)
         for n, spec in enumerate(specs)
     ]
     lora = replace(options.lora, steps=options.lora.steps * top, shares=(1 - options.own, options.own))
@@ -194,12 +193,12 @@ def drawn(out: Path, count: int, seed: int, chances: Mapping[str, Any] = OFTEN) 
             for number in range(count):
                 rng = np.random.default_rng([seed, number])
                 spec = some_spec(rng, chances)
-                image, classes = draw(spec, rng)
+                image = draw(spec, rng)
                 id = f"drawn-{seed}-{number}"
                 writer.add(
                     Sample(
                         id, (Picture.encode(image, f"{id}.png", format="PNG"),), truth=spec.truth, scene=id,
-                        conditions=spec.conditions, segmentation=Picture.encode_classes(classes, f"{id}-map.png"),
+                        conditions=spec.conditions,
                     ),
                     "train",
                 )  # fmt: skip
@@ -215,8 +214,8 @@ def some_spec(rng: np.random.Generator, chances: Mapping[str, Any] = OFTEN) -> S
     return Spec(advisory, str(rng.choice(list(SKY))), time, "urban").with_rules()
 
 
-def draw(spec: Spec, rng: np.random.Generator) -> tuple[Image.Image, np.ndarray]:
-    """A street that shows what `spec` says, at places that `rng` draws, and its class map."""
+def draw(spec: Spec, rng: np.random.Generator) -> Image.Image:
+    """A street that shows what `spec` says, at places that `rng` draws."""
     scale = 4  # drawn larger, then shrunk
     width, height = SIZE[0] * scale, SIZE[1] * scale
     dark = 0.4 if spec.time == "night" else 1.0
@@ -225,55 +224,40 @@ def draw(spec: Spec, rng: np.random.Generator) -> tuple[Image.Image, np.ndarray]
         jitter = rng.uniform(0.9, 1.1)
         return tuple(int(min(255, value * dark * jitter * by)) for value in colour)
 
-    sheet = Sheet((width, height), shade(SKY[spec.weather]))
+    image = Image.new("RGB", (width, height), shade(SKY[spec.weather]))
+    pen = ImageDraw.Draw(image)
     horizon = int(height * rng.uniform(0.42, 0.52))
     for _ in range(int(rng.integers(2, 5))):
         x, w, h = int(rng.integers(-20, width)), int(rng.integers(24, 60)), int(rng.integers(16, 48))
-        sheet.rectangle([x, horizon - h, x + w, horizon], shade(rng.integers(90, 170, 3).tolist()), "building")
-    sheet.rectangle([0, horizon, width, height], shade(GROUND[spec.weather], 1.15), "terrain")
+        pen.rectangle([x, horizon - h, x + w, horizon], shade(rng.integers(90, 170, 3).tolist()))
+    pen.rectangle([0, horizon, width, height], shade(GROUND[spec.weather], 1.15))
     middle = width * rng.uniform(0.42, 0.58)
     road = [(middle - 12, horizon), (middle + 12, horizon), (width * 0.95, height), (width * 0.05, height)]
-    sheet.polygon(road, shade(GROUND[spec.weather], 0.75), "road")
+    pen.polygon(road, shade(GROUND[spec.weather], 0.75))
     if "pedestrian_crossing" in spec.crossroad:
         top = int(rng.uniform(0.62, 0.72) * height)
-        for x in range(int(width * 0.2), int(width * 0.8), 20):
-            sheet.rectangle([x, top, x + 10, top + 14], shade((235, 235, 235)), "zebra")
+        for x in range(int(width * 0.2), int(width * 0.8), 32):
+            pen.rectangle([x, top, x + 16, top + 16], shade((235, 235, 235)))
     if spec.light.state != "none":
         x, y = int(rng.uniform(0.12, 0.88) * width), int(rng.uniform(0.05, 0.14) * height)
-        sheet.rectangle([x - 2, y, x + 2, horizon + 8], shade((50, 50, 50)), "pole")
-        sheet.rectangle([x - 13, y - 4, x + 13, y + 50], (18, 18, 18), "light_housing")
+        pen.rectangle([x - 2, y, x + 2, horizon + 8], shade((50, 50, 50)))
+        pen.rectangle([x - 13, y - 4, x + 13, y + 50], (18, 18, 18))
         lens = y - 2 + 14 * list(LENS).index(spec.light.state)
-        sheet.ellipse([x - 11, lens, x + 11, lens + 22], LENS[spec.light.state], f"light_{spec.light.state}")
+        pen.ellipse([x - 11, lens, x + 11, lens + 22], LENS[spec.light.state])
     if "cone" in spec.obstacles:
         x, foot, high = int(rng.uniform(0.25, 0.75) * width), int(rng.uniform(0.75, 0.95) * height), 34
-        sheet.polygon([(x, foot - high), (x - 13, foot), (x + 13, foot)], shade((250, 110, 15), 1.3), "cone")
+        pen.polygon([(x, foot - high), (x - 13, foot), (x + 13, foot)], shade((250, 110, 15), 1.3))
         middle_of = [x - 7, foot - high // 2 - 3, x + 7, foot - high // 2 + 3]
-        sheet.rectangle(middle_of, shade((240, 240, 240)), "cone")
+        pen.rectangle(middle_of, shade((240, 240, 240)))
     if "pedestrian" in spec.obstacles:
         x, foot, high = int(rng.uniform(0.2, 0.8) * width), int(rng.uniform(0.75, 0.95) * height), 56
         coat = shade(rng.integers(40, 220, 3).tolist(), 1.3)
-        sheet.rectangle([x - 8, foot - high + 12, x + 8, foot - 20], coat, "pedestrian")
-        sheet.rectangle([x - 7, foot - 20, x - 2, foot], shade((40, 45, 90), 1.2), "pedestrian")
-        sheet.rectangle([x + 2, foot - 20, x + 7, foot], shade((40, 45, 90), 1.2), "pedestrian")
-        sheet.ellipse([x - 6, foot - high, x + 6, foot - high + 12], shade((225, 175, 145), 1.3), "pedestrian")
-    pixels = np.asarray(sheet.image.resize(SIZE, Image.Resampling.BOX), np.float64)
-    image = Image.fromarray((pixels + rng.normal(0, 2, pixels.shape)).clip(0, 255).astype(np.uint8))
-    return image, np.asarray(sheet.map.resize(SIZE, Image.Resampling.NEAREST))
-
-
-class Sheet:
-    """A picture and its class map, drawn together."""
-
-    def __init__(self, size: tuple[int, int], sky: tuple[int, ...]) -> None:
-        self.image, self.map = Image.new("RGB", size, sky), Image.new("L", size, CLASS_INDEX["sky"])
-        self._pens = ImageDraw.Draw(self.image), ImageDraw.Draw(self.map)
-
-    def __getattr__(self, shape: str) -> Callable[[Any, tuple[int, ...], str], None]:
-        def fill(where: Any, colour: tuple[int, ...], kind: str) -> None:
-            for pen, ink in zip(self._pens, (colour, CLASS_INDEX[kind]), strict=True):
-                getattr(pen, shape)(where, fill=ink)
-
-        return fill
+        pen.rectangle([x - 8, foot - high + 12, x + 8, foot - 20], coat)
+        pen.rectangle([x - 7, foot - 20, x - 2, foot], shade((40, 45, 90), 1.2))
+        pen.rectangle([x + 2, foot - 20, x + 7, foot], shade((40, 45, 90), 1.2))
+        pen.ellipse([x - 6, foot - high, x + 6, foot - high + 12], shade((225, 175, 145), 1.3))
+    pixels = np.asarray(image.resize(SIZE, Image.Resampling.BOX), np.float64)
+    return Image.fromarray((pixels + rng.normal(0, 2, pixels.shape)).clip(0, 255).astype(np.uint8))
 
 
 # --- who looks ---------------------------------------------------------------------------------------------------
@@ -305,7 +289,7 @@ def learnt(out: Path, name: str, seed: int, width: Sequence[int]) -> Judge:
     if not file.is_file():
         rng = np.random.default_rng([seed, 7])
         specs = [some_spec(rng, EVEN) for _ in range(JUDGED)]
-        pixels = torch.stack([tensor(draw(spec, rng)[0]) for spec in specs])
+        pixels = torch.stack([tensor(draw(spec, rng)) for spec in specs])
         truth = torch.tensor([facts(spec) for spec in specs])
         torch.save(fit_reader(width, [(pixels, truth)], seed).state_dict(), file)
     model = Reader(width)
@@ -331,13 +315,20 @@ def fit_reader(width: Sequence[int], parts: Sequence[tuple[Tensor, Tensor]], see
         rows = [torch.from_numpy(rng.integers(len(pixels), size=64 // len(parts))) for pixels, _ in parts]
         batch = torch.cat([pixels[own] for (pixels, _), own in zip(parts, rows, strict=True)])
         wanted = torch.cat([truth[own] for (_, truth), own in zip(parts, rows, strict=True)])
-        read = model(batch + 0.05 * torch.randn(len(batch), 1, 1, 1))
+        read = model(soft(batch, rng) + 0.05 * torch.randn(len(batch), 1, 1, 1))
         loss = nn.functional.cross_entropy(read[:, :4], wanted[:, :4].argmax(1))
         loss = loss + nn.functional.binary_cross_entropy_with_logits(read[:, 4:], wanted[:, 4:])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     return model.eval()
+
+
+def soft(batch: Tensor, rng: np.random.Generator) -> Tensor:
+    """Pictures of which half are less sharp, as painted ones are."""
+    half = nn.functional.interpolate(nn.functional.avg_pool2d(batch, 2), scale_factor=2, mode="bilinear")
+    mix = torch.from_numpy(rng.uniform(0, 2, (len(batch), 1, 1, 1)).clip(max=1)).float()
+    return mix * batch + (1 - mix) * half
 
 
 def tensor(image: Image.Image) -> Tensor:

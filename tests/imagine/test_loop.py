@@ -250,3 +250,13 @@ def test_the_page_shows_each_round(tmp_path: Path) -> None:
 def test_bad_options_are_refused(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=name):
         LoopOptions(**{name: value})
+
+
+def test_a_small_painted_picture_is_stored_without_loss() -> None:
+    """A red dot of three pixels came back brown from JPEG."""
+    pixels = np.full((128, 224, 3), 90, np.uint8)
+    pixels[40:43, 50:53] = 235, 30, 25
+    image = Image.fromarray(pixels)
+    np.testing.assert_array_equal(np.asarray(rounds.encoded(image, "small").open()), pixels)
+    large = rounds.encoded(image.resize((1344, 768)), "large")
+    assert large.path == "large.jpg" and large.size() == (1344, 768)

@@ -206,3 +206,13 @@ def test_groups_are_mixed_by_their_shares(sd_painter: Path, tmp_path: Path) -> N
     dropped = sum(torch.equal(item["text"], empty) for item in items)
     assert 30 < dropped < 90  # a quarter is painted without words, for guidance
     assert torch.equal(stream[7]["noise"], items[7]["noise"]) and not torch.equal(items[7]["noise"], items[8]["noise"])
+
+
+def test_steps_count_alike_where_the_last_one_has_no_signal() -> None:
+    from diffusers import DDPMScheduler
+
+    from pacenote.imagine.lora import gamma_of
+
+    options = PaintLora(snr_gamma=5.0)
+    assert gamma_of(DDPMScheduler(), options) == 5.0
+    assert gamma_of(DDPMScheduler(rescale_betas_zero_snr=True), options) == 0.0

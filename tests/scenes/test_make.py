@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from shapely.geometry import LineString, Point, Polygon
 
+from pacenote.advisory import OBSTACLES
 from pacenote.errors import InputError
 from pacenote.scenes.camera import lens_px
 from pacenote.scenes.make import Rejected, find_place, make_drive, make_scene, make_twins
@@ -232,6 +233,16 @@ def test_a_drive_runs_over_crossings_of_its_way(quick: SceneRecipe, cache: Path)
     assert ahead
     for frame in ahead:
         assert set(frame.facts.crossing_ids) <= {marking.id for marking in frame.markings if marking.kind == "zebra"}
+
+
+def test_every_kind_of_obstacle_stands_beside_a_drive(quick: SceneRecipe, cache: Path) -> None:
+    """Debris fell on ego's own way alone, where a drive keeps free, so that none had any."""
+    drives = dataclasses.replace(quick.drives, seconds=4.0)
+    recipe = dataclasses.replace(quick, drives=drives, obstacles=dict.fromkeys(OBSTACLES, 1.0))
+    made = [one for i in range(8) if not isinstance(one := make_drive(recipe, i, cache), Rejected)]
+    found = Counter(kind for one in made for kind in {thing.kind for scene in one for thing in scene.things})
+    assert all(found[kind] for kind in OBSTACLES)
+    assert found["debris"] > len(made) / 2
 
 
 def test_no_junction_is_an_input_error(tmp_path: Path, cache: Path) -> None:

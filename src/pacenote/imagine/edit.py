@@ -216,7 +216,10 @@ def _inserted(kind: str) -> Edit:
             raise Impossible("where the road is, is not known without a class map")
         if photo.truth.obstacles.get(kind):
             raise Impossible(f"a {kind} is there already")
-        things = {key: several for key, several in (lent.things or {}).items() if key[0] == kind}
+        key = (kind, photo.conditions.get("time") == "night")
+        things = {key: several} if (several := (lent.things or {}).get(key)) else None
+        if things is None:
+            raise Impossible(f"no frame by {'night' if key[1] else 'day'} lends a {kind}")
         pixels, classes = photo.pixels.copy(), photo.classes.copy()
         record = Record("", photo.truth, photo.objects, photo.conditions, None, 1.0, {}, "")
         shown = Shown((0, 0), 1.0, pixels.shape[0])

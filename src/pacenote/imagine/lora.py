@@ -30,9 +30,8 @@ TOLERANCE = 2e-3  # of the noise that a merged UNet predicts
 @dataclass(frozen=True)
 class PaintLora:
     """`steps` optimizer steps of `batch * accumulate` pairs. `ema`: how slowly the average follows (0 = none). `drop`:
-    share of captions left out, for guidance. `shares` of the groups of pairs; empty: all pairs are one heap. `snr_gamma`
-    is not heard where the painter's last step has no signal: what is decided there, above all what is in the picture,
-    would weigh nothing."""
+    share of captions left out, for guidance. `shares` of the groups of pairs; empty: all pairs are one heap.
+    snr_gamma: see `gamma_of`."""
 
     rank: int = 16
     alpha: int = 16
@@ -77,6 +76,12 @@ def adapt(pipeline: Any, options: PaintLora, start: Path | None = None) -> None:
     cast_training_params(unet, torch.float32)
 
 
+def gamma_of(schedule: Any, options: PaintLora) -> float:
+    """The gamma of min-SNR; 0, all steps alike, where the last one has no signal. It weighs nothing there otherwise,
+    and what is in the picture is decided there."""
+    return 0.0 if schedule.config.get("rescale_betas_zero_snr") else options.snr_gamma
+
+
 def train_lora(
     pipeline: Any,
     encoding: Encoding,
@@ -115,8 +120,7 @@ def train_lora(
     stream = PairStream(held, order, items, schedule.config.num_train_timesteps, size, options.drop, options.seed)
     adapt(pipeline, options, start)
     try:
-        gamma = 0.0 if schedule.config.get("rescale_betas_zero_snr") else options.snr_gamma
-        model = Denoiser(pipeline.unet, schedule, gamma, options.ema)
+        model = Denoiser(pipeline.unet, schedule, gamma_of(schedule, options), options.ema)
         learning = [p for p in model.parameters() if p.requires_grad]
         with model.averaging():
             metrics = fit(

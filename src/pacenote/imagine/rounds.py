@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ROWS = 32  # pictures of a shard: what a killed run loses at most
 SCORES = "scores.json"
 PART = 16  # pictures that are read at once
+LOSSLESS = 2**17  # pixels up to which a picture is stored without loss
 
 
 @dataclass(frozen=True)
@@ -153,9 +154,17 @@ def paint_shard(painter: Painter, shard: Shard, partial: Path) -> dict[str, Any]
 def _sample(id: str, spec: Spec, image: Image.Image, prompt: str, seed: int, painter: str) -> Sample:
     provenance = {"painter": painter, "prompt": prompt, "seed": seed, "spec": spec.to_dict()}
     return Sample(
-        id, (Picture.encode(image, f"{id}.jpg"),), truth=spec.truth, conditions=spec.conditions, source="imagined",
+        id, (encoded(image, id),), truth=spec.truth, conditions=spec.conditions, source="imagined",
         scene=f"imagined-{spec.digest}", provenance=provenance,
     )  # fmt: skip
+
+
+def encoded(image: Image.Image, name: str) -> Picture:
+    """A painted picture as it is stored, judged and learnt from: a small one without loss, for JPEG halves the
+    resolution of colours, and a lamp is three pixels wide."""
+    if image.width * image.height <= LOSSLESS:
+        return Picture.encode(image, f"{name}.webp", format="WEBP", quality=100)
+    return Picture.encode(image, f"{name}.jpg")
 
 
 def judge_round(out: Path, jury: Jury) -> Round:

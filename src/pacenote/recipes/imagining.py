@@ -203,7 +203,8 @@ class Take(Stage):
         chosen = in_turn(held.column("scene"), context.seed)[:wanted]
         if wanted is None or len(chosen) < wanted:
             raise InputError(f"{self.data}: {len(held)} frames in {self.split}, {wanted} are asked for; give more")
-        card = Card("taken", digest([held.card, self.split, wanted, self.bare]), context.seed, description="An even choice.")
+        key = digest([held.card, self.split, wanted, self.bare])
+        card = Card("taken", key, context.seed, description="An even choice.")
         with DatasetWriter(out, card) as writer:
             for sample in held.select(sorted(chosen)):
                 if self.bare:

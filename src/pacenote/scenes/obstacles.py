@@ -216,11 +216,13 @@ def construction(draft: Draft, limits: tuple[float, float], rng: np.random.Gener
 
 
 def debris(draft: Draft, limits: tuple[float, float], rng: np.random.Generator) -> bool:
-    """Something that fell on the road."""
+    """Something that fell on the road; on ego's way, or beside it where ego drives on."""
     variant = choice(rng, tuple(DEBRIS))
     size = DEBRIS[variant]
     base = distance(draft, "debris", size[2], (limits[0], min(limits[1], 26.0)), rng)
-    return _put(draft, "debris", base, uniform(rng, -1.6, 1.6), uniform(rng, -math.pi, math.pi), size, (variant,), rng)
+    left = uniform(rng, -1.6, 1.6)
+    left += math.copysign(draft.keep_m, left)
+    return _put(draft, "debris", base, left, uniform(rng, -math.pi, math.pi), size, (variant,), rng)
 
 
 def animals(draft: Draft, limits: tuple[float, float], rng: np.random.Generator) -> bool:
