@@ -236,13 +236,12 @@ def test_a_drive_runs_over_crossings_of_its_way(quick: SceneRecipe, cache: Path)
 
 
 def test_every_kind_of_obstacle_stands_beside_a_drive(quick: SceneRecipe, cache: Path) -> None:
-    """Debris fell on ego's own way alone, where a drive keeps free, so that none had any."""
+    """Debris fell on ego's own way alone, where a drive keeps free, so that hardly one had any; few had a crash."""
     drives = dataclasses.replace(quick.drives, seconds=4.0)
     recipe = dataclasses.replace(quick, drives=drives, obstacles=dict.fromkeys(OBSTACLES, 1.0))
     made = [one for i in range(8) if not isinstance(one := make_drive(recipe, i, cache), Rejected)]
     found = Counter(kind for one in made for kind in {thing.kind for scene in one for thing in scene.things})
-    assert all(found[kind] for kind in OBSTACLES)
-    assert found["debris"] > len(made) / 2
+    assert min(found[kind] for kind in OBSTACLES) > len(made) / 3
 
 
 def test_no_junction_is_an_input_error(tmp_path: Path, cache: Path) -> None:

@@ -238,6 +238,7 @@ def crash(draft: Draft, limits: tuple[float, float], rng: np.random.Generator) -
     """One wreck at an odd angle, or two that have met; fragments lie around."""
     base = max(distance(draft, "crash", 1.45, limits, rng), 9.0)
     left, facing = _across(rng), uniform(rng, -math.pi, math.pi)
+    left += math.copysign(draft.keep_m, left)
     size = (4.3, 1.85, 1.4)
     if not _put(draft, "crash", base, left, facing, size, ("wreck",), rng):
         return False
