@@ -121,6 +121,12 @@ def test_what_is_put_up_is_true_and_seen(frames: list[Sample], tmp_path: Path, k
     assert any("is there already" in reason for reason in reasons)
 
 
+def test_what_no_frame_lends_is_not_put_up(frames: list[Sample]) -> None:
+    free = next(one for one in frames if not one.truth.obstacles["crash"] and one.conditions["time"] == "day")  # type: ignore[union-attr]
+    with pytest.raises(Impossible, match="no frame by day lends one"):
+        edited(free, "crash", Lent(), 3)
+
+
 def test_a_turned_camera_moves_boxes_with_the_picture(frames: list[Sample]) -> None:
     lit = find(frames, light="red", time="day")
     after = edited(lit, "view", Lent(), 3)

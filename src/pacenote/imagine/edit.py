@@ -215,20 +215,20 @@ def _inserted(kind: str) -> Edit:
         if photo.classes is None:
             raise Impossible("where the road is, is not known without a class map")
         if photo.truth.obstacles.get(kind):
-            raise Impossible(f"a {kind} is there already")
-        key = (kind, photo.conditions.get("time") == "night")
-        things = {key: several} if (several := (lent.things or {}).get(key)) else None
-        if things is None:
-            raise Impossible(f"no frame by {'night' if key[1] else 'day'} lends a {kind}")
+            raise Impossible("one is there already")
+        night = photo.conditions.get("time") == "night"
+        several = (lent.things or {}).get((kind, night))
+        if not several:
+            raise Impossible(f"no frame by {'night' if night else 'day'} lends one")
         pixels, classes = photo.pixels.copy(), photo.classes.copy()
         record = Record("", photo.truth, photo.objects, photo.conditions, None, 1.0, {}, "")
         shown = Shown((0, 0), 1.0, pixels.shape[0])
-        found = stand(pixels, classes, record, replace(lent, things=things), shown, rng)
+        found = stand(pixels, classes, record, replace(lent, things={(kind, night): several}), shown, rng)
         if len(found.objects) == len(photo.objects):
-            raise Impossible(f"no free place on the road for a {kind}")
+            raise Impossible("no free place on the road")
         after = replace(photo, pixels=pixels, classes=classes, objects=found.objects, truth=found.truth)
         if not all(plain_to_see(after, item) for item in found.objects[len(photo.objects) :]):
-            raise Impossible(f"{kind} would hardly be seen there")
+            raise Impossible("it would hardly be seen there")
         return still_seen(photo, after)
 
     return change
