@@ -86,7 +86,9 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
     test = [(own, truth) for own, truth, path in pairs_of if path == args.drives]
     gold = [(own, truth) for own, truth, path in pairs_of if path != args.drives]
 
-    def scored(learnt: dict[str, Any], method: str = "full", labeler: str | None = None, hard: bool = False) -> Any:
+    def scored(
+        learnt: dict[str, Any], method: str = "full", labeler: str | None = None, hard: bool = False, others: Any = ()
+    ) -> Any:
         """Labels of the test drives; calibrated where there are gold drives, on the votes of `labeler` (see `only`)."""
         found = []
         for part in np.array_split(np.arange(len(test)), args.folds):  # neighbours share a network: whole blocks
@@ -94,7 +96,7 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
             own = learnt
             if known and method == "full":
                 known = known if labeler is None else pairs(known, labeler)
-                own = with_thresholds(calibrated(learnt, known), [votes for votes, _ in test])
+                own = with_thresholds(calibrated(learnt, known, others), [votes for votes, _ in test])
             found += [(test[k][0], label(test[k][0], own, method, hard=hard), test[k][1]) for k in part]
         return score(found)
 
@@ -104,8 +106,9 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
         "raw labels": scored(learnt, "raw"),
         "majority window (paper)": scored(learnt, "window"),
         "window, then hard motion (paper)": scored(learnt, "window", hard=True),
-        "full": scored(learnt),
+        "full": scored(learnt, others=fusion.fit_without(mined)),
         "full, uncalibrated": score([(own, label(own, learnt), truth) for own, truth in test]),
+        "all sources everywhere": scored(learnt),
         "without motion": scored(fusion.fit(mined, use_motion=False)),
         "without views": scored(fusion.fit(mined, views=False)),
         "labeler alone, chain": scored(fusion.fit(only(mined, LABELER)), labeler=LABELER),

@@ -207,3 +207,21 @@ def test_ece_is_nought_for_honest_and_large_for_boastful() -> None:
 
 def test_every_fact_has_its_chain(learnt: dict[str, FactModel]) -> None:
     assert set(learnt) == {fact.name for fact in FACTS}
+
+
+def test_gold_drives_silence_a_source_that_is_wrong_for_whole_stretches() -> None:
+    """It agrees with itself, so that agreement alone takes it for right."""
+    made = []
+    for seed in range(8):
+        own, truth = votes(seed, motion=False)
+        stubborn = votes(seed + 100, motion=False)[0].said["e"]  # what would be right elsewhere
+        said = {**own.said, "stubborn": {name: np.where(p > 0.5, 0.97, 0.01) for name, p in stubborn.items()}}
+        made.append((dataclasses.replace(own, said=said), truth))
+    gold, others = made[:4], made[4:]
+    drives = [own for own, _ in others]
+    learnt = fusion.fit(drives)
+    without = fusion.fit_without(drives)
+    assert len(without) == 3
+    several = (learnt, calibrated(learnt, gold), calibrated(learnt, gold, without))
+    before, weighed, chosen = (scored(others, one, "full")["error"]["mean"] for one in several)
+    assert chosen < weighed / 2 < before / 2

@@ -18,8 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pacenote.advisory import SLOTS
-from pacenote.mining.facts import CONDITION, FACT, PRESENT
-from pacenote.mining.fusion import FactModel, Fusion, posteriors, tempered
+from pacenote.mining.facts import FACT, PRESENT
+from pacenote.mining.fusion import (
+    RULE,
+    FactModel,
+    Fusion,
+    posteriors,
+    posteriors_but_speed,
+    split_view,
+    tempered,
+    with_rule,
+)
 from pacenote.mining.votes import Votes
 from pacenote.mining.window import MISSING
 
@@ -28,39 +37,61 @@ Ints = npt.NDArray[np.int64]
 Truths = Mapping[str, Ints]  # fact -> (T,) classes, MISSING where not known
 
 TEMPERATURES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.7, 8.0)
+SHARES = (0.5, 0.25, 0.0)  # of a source's trust
 DOUBTS = (0.0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3)
 BINS = 15
 LEAST_F1 = 0.25  # expected of a kind's labels at their best; of less no threshold makes a label
 
 
-def calibrated(fusion: Fusion, gold: Sequence[tuple[Votes, Truths]]) -> dict[str, FactModel]:
-    """`fusion` with the temperatures and doubts that make the truth of `gold` likeliest.
+def calibrated(
+    fusion: Fusion, gold: Sequence[tuple[Votes, Truths]], others: Sequence[Fusion] = ()
+) -> dict[str, FactModel]:
+    """`fusion` with the temperatures and doubts that make the truth of `gold` likeliest. Each slot is that of `others`
+    instead (see `fusion.fit_without`), and a source there counts for one of SHARES of its trust, where that makes its
+    truth likelier still.
 
-    Kinds of one slot share a temperature: most are too rare for one of their own.
+    Agreement tells who is right only as long as sources err apart: one that is wrong for a whole stretch agrees with
+    itself. Kinds of one slot share all this but the doubt: most are too rare for their own.
     """
-    plain = {name: replace(model, temperature=1.0, doubt=0.0) for name, model in fusion.items()}
-    drives = [posteriors(plain, votes) for votes, _ in gold]
-    told: dict[str, tuple[Floats, Ints]] = {}
-    for name in fusion:
-        if FACT[name].slot == CONDITION:
+    found = {name: replace(model, temperature=1.0, doubt=0.0) for name, model in fusion.items()}
+    for slot in sorted(SLOTS, key=lambda slot: slot == "speed"):  # the rule of the speed hears the others
+        truths = {name: np.concatenate([truth[name] for _, truth in gold]) for name in found if FACT[name].slot == slot}
+        truths = {name: truth for name, truth in truths.items() if (truth != MISSING).any()}
+        if not truths:
             continue
-        p = np.concatenate([own[name] for own in drives])
-        truths = np.concatenate([truth[name] for _, truth in gold])
-        told[name] = p[truths != MISSING], truths[truths != MISSING]
-    found = dict(fusion)
-    for slot in SLOTS:
-        names = [name for name in fusion if FACT[name].slot == slot and len(told[name][1])]
-        if not names:
-            continue
-        losses = {
-            (name, t, d): log_loss(tempered(told[name][0], t, d), told[name][1])
-            for name, t, d in itertools.product(names, TEMPERATURES, DOUBTS)
-        }
-        temperature = min(TEMPERATURES, key=lambda t: sum(min(losses[n, t, d] for d in DOUBTS) for n in names))
-        for name in names:
-            doubt = min(DOUBTS, key=lambda d: losses[name, temperature, d])
-            found[name] = replace(fusion[name], temperature=temperature, doubt=doubt)
+        votes = [own for own, _ in gold]
+        if slot == "speed" and any(RULE in row for row in fusion["speed"].sources):
+            votes = [with_rule(own, posteriors_but_speed(own, found)) for own in votes]
+        able = [one for one in (fusion, *others) if set(truths) <= set(one)]
+        fitted = [_fitted({name: one[name] for name in truths}, votes, truths) for one in able]
+        best = min(fitted, key=lambda told: told[0])
+        for source in sorted({split_view(row)[0] for model in best[1].values() for row in model.sources}):
+            tries = [{name: _heard(model, source, share) for name, model in best[1].items()} for share in SHARES]
+            best = min([best, *(_fitted(one, votes, truths) for one in tries)], key=lambda told: told[0])
+        found |= best[1]
     return found
+
+
+def _heard(model: FactModel, source: str, share: float) -> FactModel:
+    rows = zip(model.sources, model.trust, strict=True)
+    return replace(model, trust=tuple(own * share if split_view(row)[0] == source else own for row, own in rows))
+
+
+def _fitted(
+    models: Mapping[str, FactModel], votes: Sequence[Votes], truths: Mapping[str, Ints]
+) -> tuple[float, dict[str, FactModel]]:
+    """The log loss of the models of one slot, summed over its facts, with the temperature that they share and the doubt
+    of each that make it least; and the models with these."""
+    losses: dict[tuple[str, float, float], float] = {}
+    for name, model in models.items():
+        p = np.concatenate([replace(model, temperature=1.0, doubt=0.0).posterior(own) for own in votes])
+        known = truths[name] != MISSING
+        for t, d in itertools.product(TEMPERATURES, DOUBTS):
+            losses[name, t, d] = log_loss(tempered(p[known], t, d), truths[name][known])
+    total = {t: sum(min(losses[name, t, d] for d in DOUBTS) for name in models) for t in TEMPERATURES}
+    t = min(total, key=lambda one: total[one])
+    doubts = {name: min(DOUBTS, key=lambda d: losses[name, t, d]) for name in models}
+    return total[t], {name: replace(one, temperature=t, doubt=doubts[name]) for name, one in models.items()}
 
 
 def with_thresholds(fusion: Fusion, drives: Sequence[Votes]) -> dict[str, FactModel]:

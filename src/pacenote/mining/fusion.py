@@ -176,6 +176,14 @@ def fit(drives: Sequence[Votes], *, use_motion: bool = True, views: bool = True)
     return found
 
 
+def fit_without(drives: Sequence[Votes], **how: bool) -> list[dict[str, FactModel]]:
+    """A fusion (`fit`) without each of the sources, where there are two or more."""
+    names = sorted({name for votes in drives for name in votes.said})
+    if len(names) < 2:
+        return []
+    return [fit([votes.but(name) for votes in drives], **how) for name in names]
+
+
 def posteriors(fusion: Fusion, votes: Votes, without: Sequence[str] = ()) -> dict[str, Floats]:
     """Fact -> (T, values) of a drive; `without` sources of those names."""
     found = posteriors_but_speed(votes, fusion, without)

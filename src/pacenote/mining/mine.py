@@ -126,7 +126,7 @@ def mine(
     if held and fusion is None:
         truths = {part: truths_of(path, part) for _, path, part in held}
         known = [(told[r.name], aligned(told[r.name], truths[p][r.name])) for r, _, p in held if r.name in told]
-        learnt = with_thresholds(calibrated(learnt, known), drives)
+        learnt = with_thresholds(calibrated(learnt, known, fusing.fit_without(drives, **_how(labelling))), drives)
     write_json(out / FUSION, {name: model.to_dict() for name, model in learnt.items()})
     labels = [label(one, learnt, labelling.method, hard=labelling.motion == "hard") for one in drives]
     for line in implausible(labels):
@@ -162,7 +162,11 @@ def _check_names(refs: Sequence[DriveRef]) -> None:
 def _learn(drives: Sequence[Votes], labelling: Labelling, given: Path | None) -> dict[str, FactModel]:
     if given is not None:
         return {name: FactModel.from_dict(held) for name, held in read_json(given).items()}
-    return fusing.fit(drives, use_motion=labelling.motion == "soft", views=labelling.views)
+    return fusing.fit(drives, **_how(labelling))
+
+
+def _how(labelling: Labelling) -> dict[str, bool]:
+    return {"use_motion": labelling.motion == "soft", "views": labelling.views}
 
 
 def _choose(drives: Sequence[Votes], labels: Sequence[Labels], labelling: Labelling) -> dict[str, tuple[int, ...]]:
