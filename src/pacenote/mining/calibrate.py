@@ -1,7 +1,7 @@
 """Posteriors that mean what they say: a temperature a slot and a doubt a fact, fitted on drives of known truth.
 
 A chain takes frames for independent looks and a kind that no source can see for absent; both make it too sure. The
-temperature mends the first (Guo et al. 2017), the doubt the second.
+temperature mends the first (Guo et al. 2017), the doubt the second. Known truth also tells which sources to hear.
 
 Only a probability that means what it says can tell from where on a kind is worth a label. The likeliest of yes and no
 names a kind that sources often miss in few of its frames, and a student learns to miss it, too; F1, by which students
