@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file
 
 from pacenote.errors import InputError, PacenoteError
@@ -72,6 +73,9 @@ def test_a_lora_saves_loads_and_merges(any_painter: Path, targets: tuple[str, ..
     assert (pixels(painter.paint(["red light"], [1])) == before).all()  # it is off until it is asked for
     assert painter.digest == key
     painter.with_lora(tmp_path / "lora")
+    loaded = get_peft_model_state_dict(painter.pipeline.unet, adapter_name=lora.ADAPTER)
+    assert {f"unet.{name}" for name in loaded} == set(held)
+    assert all(torch.equal(held[f"unet.{name}"], value) for name, value in loaded.items())
     adapted = pixels(painter.paint(["red light"], [1]))
     assert (adapted != before).any() and painter.digest != key
     fresh = open_painter(str(any_painter), "cpu", lora=tmp_path / "lora")

@@ -138,11 +138,11 @@ def train_lora(
 
 
 def save_lora(pipeline: Any, out: Path) -> None:
-    """Write the adapter on the UNet as diffusers' `save_lora_weights` does."""
-    from diffusers.utils import convert_state_dict_to_diffusers
+    """Write the adapter on the UNet with diffusers' `save_lora_weights`, under peft's names: in diffusers' own those of
+    convolutions stay peft's, and from such a mixture the loader drops the attentions."""
     from peft.utils import get_peft_model_state_dict
 
-    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(pipeline.unet, adapter_name=ADAPTER))
+    layers = get_peft_model_state_dict(pipeline.unet, adapter_name=ADAPTER)
     about = pipeline.unet.peft_config[ADAPTER].to_dict()  # without it the alpha of the adapter would be lost
     with atomic(out / WEIGHTS) as partial:
         folder = partial.with_suffix(".folder")
