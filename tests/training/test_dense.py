@@ -12,11 +12,14 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from pacenote.advisory import LIGHT_STATES, Truth
+from pacenote.advisory.domain import SPEEDS
 from pacenote.errors import InputError
+from pacenote.models.heads import FACTS
 from pacenote.training import dense
 from pacenote.training.augment import PLAIN
 from pacenote.training.dense import DenseOptions
-from pacenote.training.targets import UNKNOWN
+from pacenote.training.targets import UNKNOWN, beliefs_of
 from pacenote.training.tower import QwenEncoder, cell_loss, fact_loss, patches, token_loss
 from tests.training.conftest import tiny, weights
 
@@ -101,10 +104,50 @@ def test_a_soft_target_is_best_met_by_itself_and_hard_ones_are_as_ever() -> None
     facts = torch.tensor([[0, UNKNOWN], [2, 1]])
     values = (torch.randn(2, 3, generator=generator), torch.randn(2, 2, generator=generator))
     told = tuple(v.softmax(-1) for v in values)
-    own = fact_loss(values, facts, told)
+    own = fact_loss(values, facts, told=told)
     first = torch.nn.functional.cross_entropy(values[0], facts[:, 0])
     second = -(told[1][0] * values[1][0].log_softmax(-1)).sum() - values[1][1].log_softmax(-1)[1]
     torch.testing.assert_close(own, (first + second / 2) / 2)
+
+
+def test_a_posterior_takes_the_place_of_known_facts_alone() -> None:
+    generator = torch.Generator().manual_seed(0)
+    facts = torch.tensor([[0, 1], [UNKNOWN, 1]])
+    beliefs = torch.tensor([[0.6, 0.4, 0.0, 0.0, 0.0], [0.6, 0.4, 0.0, 0.3, 0.7]])
+    values = (torch.randn(2, 3, generator=generator), torch.randn(2, 2, generator=generator))
+    logs = [one.log_softmax(-1) for one in values]
+    first = -(beliefs[0, :3] * logs[0][0]).sum()
+    second = -(logs[1][0, 1] + (beliefs[1, 3:] * logs[1][1]).sum()) / 2
+    torch.testing.assert_close(fact_loss(values, facts, beliefs), (first + second) / 2)
+
+
+def test_beliefs_are_the_posterior_of_a_mined_row(drawn: Any) -> None:
+    told = {"light": {"red": 0.3, "none": 0.6}, "obstacles": {"cone": 0.2}, "speed": {"50": 1.0}}
+    record = replace(drawn.records[0], posterior=told)
+    found = dict(zip(FACTS, np.split(beliefs_of(record), np.cumsum(list(FACTS.values()))[:-1]), strict=True))
+    light = dict(zip(LIGHT_STATES, found["light"].tolist(), strict=True))
+    assert light["red"] == pytest.approx(1 / 3) and sum(light.values()) == pytest.approx(1)
+    assert found["obstacles.cone"].tolist() == pytest.approx([0.8, 0.2])
+    assert found["speed"][SPEEDS.index(50)] == 1
+    assert not any(found[name].any() for name in FACTS if name not in ("light", "speed", "obstacles.cone"))
+
+
+def test_a_tower_learns_how_sure_labels_are(tokenizer: Any, drawn: Any, tmp_path: Path) -> None:
+    """Frames of one posterior: the heads learn it; with `soft: false` they learn the label."""
+    truth = replace(Truth.unknown(), obstacles={"crash": True}, obstacles_any=True)
+    records = tuple(replace(one, truth=truth, posterior={"obstacles": {"crash": 0.6}}) for one in drawn.records)
+    options = DenseOptions(epochs=25, batch=6, lr=3e-3, facts_weight=3.0, view=(224, 168), compile=False)
+    sure = []
+    for soft in (True, False):
+        encoder = QwenEncoder(tiny(tokenizer, seed=2).model.model.visual)
+        frames, given = replace(drawn, records=records), replace(options, soft=soft)
+        task = dense.pretrain(encoder, frames, given, tmp_path / str(soft), device="cpu")
+        with torch.no_grad():
+            facts = task.logits(
+                torch.from_numpy(np.stack([dense.item(drawn, 0, np.random.default_rng(0), PLAIN)["images"]]))
+            )[1]
+        sure.append(float(facts[list(FACTS).index("obstacles.crash")].softmax(-1)[0, 1]))
+    assert sure[0] == pytest.approx(0.6, abs=0.1) and sure[1] > 0.8
 
 
 @pytest.mark.slow

@@ -18,7 +18,16 @@ from pacenote.training.frames import Frames
 from pacenote.training.order import members_of, order_of, step_count
 from pacenote.training.shared import Shared, stamp
 from pacenote.training.sights import Sights, Views, aimed, look
-from pacenote.training.targets import TARGETS, UNKNOWN, cells_of, class_weights, facts_of, patches_of, positive_weights
+from pacenote.training.targets import (
+    TARGETS,
+    UNKNOWN,
+    beliefs_of,
+    cells_of,
+    class_weights,
+    facts_of,
+    patches_of,
+    positive_weights,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +48,7 @@ class DenseOptions:
     weight_decay: float = 0.05
     warmup: float = 0.1  # share of the steps
     facts_weight: float = 0.3
+    soft: bool = True  # facts of mined rows are matched to their posterior in place of the label
     patches: bool = True  # also name the classes patch by patch
     teacher: str = ""  # a model whose tokens are to be matched; of what no label tells, its heads do
     teacher_weight: float = 1.0
@@ -112,8 +122,8 @@ def item(
     size: tuple[int, int] = SEEN,
     patch: int = 0,
 ) -> dict[str, np.ndarray]:
-    """One view with its targets: `images` uint8, `cells` int8 (all unknown without a class map), `facts` int64, and
-    `patches` int8 for a tower of patches of `patch` px."""
+    """One view with its targets: `images` uint8, `cells` int8 (all unknown without a class map), `facts` int64,
+    `beliefs` float32 (`targets.beliefs_of`), and `patches` int8 for a tower of patches of `patch` px."""
     return targeted(view_of(frames, index, rng, strength, size), bool(frames.has_map[index]), patch)
 
 
@@ -128,7 +138,7 @@ def targeted(seen: View, known: bool, patch: int = 0) -> dict[str, np.ndarray]:
         found = {name: np.full_like(one, UNKNOWN) for name, one in found.items()}
         if not seen.record.objects and not seen.hidden and seen.image.shape[1::-1] != SEEN:
             facts[:] = UNKNOWN  # nothing tells which facts of the whole frame this part still shows
-    return {"images": seen.image, "facts": facts, **found}
+    return {"images": seen.image, "facts": facts, "beliefs": beliefs_of(seen.record), **found}
 
 
 def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -165,6 +175,8 @@ def pretrain(
     from pacenote.training.loop import fit, pick_device
     from pacenote.training.tower import DenseTask
 
+    if not options.soft:
+        frames = replace(frames, records=tuple(replace(one, posterior={}) for one in frames.records))
     patch = int(getattr(encoder, "patch", 0)) if options.patches else 0
     mapped = [i for i in range(len(frames)) if frames.has_map[i]]
     chosen = mapped[:: max(1, len(mapped) // 300)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ class Record:
     slot_weight: dict[str, float]
     scene: str
     answered: tuple[str, str] | None = None  # question and answer of a row that brings its own (general data)
+    posterior: dict[str, dict[str, float]] = field(default_factory=dict)  # slot -> value -> probability, of mined rows
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def record_of(sample: Sample, scale: tuple[float, float] = (1.0, 1.0)) -> Record
         slot_weight=dict(sample.slot_weight or {}),
         scene=sample.scene,
         answered=(sample.question, sample.answer) if sample.answer is not None else None,
+        posterior={slot: dict(values) for slot, values in (sample.posterior or {}).items()},
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pacenote.training.augment import View
+    from pacenote.training.frames import Record
 
 CELL = 28  # px of a visual token
 UNKNOWN = -1
@@ -175,3 +176,23 @@ def facts_of(view: View) -> np.ndarray:
     if shown is not None:
         values["limit"] = 1 + LIMITS.index(f"limit_{shown}") if f"limit_{shown}" in LIMITS else 0
     return np.array(list(values.values()), np.int64)
+
+
+def beliefs_of(record: Record) -> np.ndarray:
+    """(sum of FACTS' values,) float32: the posterior of each fact that the record holds one of, 0 elsewhere.
+
+    Of obstacles and crossroads a posterior holds how likely each kind is there, of the light and the speed a
+    probability for each value that is not unlikely.
+    """
+    import numpy as np
+
+    told = record.posterior
+    beliefs = {name: np.zeros(count, np.float32) for name, count in FACTS.items()}
+    for slot, values in (("light", LIGHT_STATES), ("speed", tuple(map(str, SPEEDS)))):
+        if own := told.get(slot):
+            beliefs[slot][:] = [own.get(value, 0.0) for value in values]
+            beliefs[slot] /= max(float(beliefs[slot].sum()), 1e-6)
+    for slot in ("obstacles", "crossroad"):
+        for kind, p in told.get(slot, {}).items():
+            beliefs[f"{slot}.{kind}"][:] = 1 - p, p
+    return np.concatenate(list(beliefs.values()))

@@ -181,10 +181,12 @@ class DenseTask(nn.Module):
         cells: Tensor,
         facts: Tensor,
         patches: Tensor | None = None,
+        beliefs: Tensor | None = None,
         sight: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """images uint8 (B, H, W, 3), cells int8 (B, cells, targets), facts int64 (B, facts), patches int8 (B, cells,
-        merge^2, classes). `sight`: what the teacher saw there, as it is stored; without it the teacher looks now."""
+        merge^2, classes), `beliefs` float32 (B, values of all facts): see `fact_loss`. `sight`: what the teacher saw
+        there, as it is stored; without it the teacher looks now."""
         encoder: Any = self.encoder
         theirs = None if self.teacher is None else sight_of(sight) if sight is not None else self.teacher(images)
         if self.patch_heads is not None and patches is not None:
@@ -198,7 +200,7 @@ class DenseTask(nn.Module):
         seen, told = (None, None) if theirs is None else (theirs.cells, theirs.facts)
         loss = cell_loss(logits, cells, self.heads.positive, self.heads.weight, seen)
         loss = loss + LIMIT_WEIGHT * limit_loss(logits, cells)
-        whole = loss + fine + self.facts_weight * fact_loss(self.facts(tokens), facts, told)
+        whole = loss + fine + self.facts_weight * fact_loss(self.facts(tokens), facts, beliefs, told)
         if theirs is not None and self.project is not None:
             whole = whole + self.teacher_weight * token_loss(self.project(tokens).float(), theirs.tokens)
         return {"loss": whole, "cell_loss": loss.detach()}
@@ -234,16 +236,30 @@ def limit_loss(logits: Tensor, cells: Tensor) -> Tensor:
     return loss / shown.sum().clamp(min=1)
 
 
-def fact_loss(logits: tuple[Tensor, ...], facts: Tensor, told: tuple[Tensor, ...] | None = None) -> Tensor:
-    """Mean cross-entropy of the facts that are known somewhere in the batch; with `told` an unknown one is what a
-    teacher's probabilities (B, values) say."""
+def fact_loss(
+    logits: tuple[Tensor, ...],
+    facts: Tensor,
+    beliefs: Tensor | None = None,
+    told: tuple[Tensor, ...] | None = None,
+) -> Tensor:
+    """Mean cross-entropy of the facts that are known somewhere in the batch.
+
+    Args: `facts` int64 (B, facts); `beliefs` (B, values of all facts): probabilities that count in the place of a known
+    fact where they are not all 0 (the soft labels of mined frames); `told`: what a teacher says of unknown facts, (B,
+    values) each.
+    """
+    widths = [values.shape[1] for values in logits]
+    believed = [None] * len(widths) if beliefs is None else beliefs.split(widths, 1)
     losses = []
-    for index, values in enumerate(logits):
+    for index, (values, soft) in enumerate(zip(logits, believed, strict=True)):
         target = facts[:, index]
         known = target != UNKNOWN
+        wanted = functional.one_hot(target.clamp(min=0), widths[index]).float()
+        if soft is not None:
+            wanted = torch.where(soft.sum(1, keepdim=True) > 0, soft, wanted)
         if told is not None:
-            sure = functional.one_hot(target.clamp(min=0), values.shape[1]).float()
-            losses.append(functional.cross_entropy(values, torch.where(known[:, None], sure, told[index])))
-        elif bool(known.any()):
-            losses.append(functional.cross_entropy(values, target, ignore_index=UNKNOWN))
+            wanted, known = torch.where(known[:, None], wanted, told[index]), torch.ones_like(known)
+        if bool(known.any()):
+            each = functional.cross_entropy(values, wanted, reduction="none")
+            losses.append((each * known).sum() / known.sum())
     return torch.stack(losses).mean() if losses else logits[0].sum() * 0.0
