@@ -12,12 +12,11 @@ follow, on all splits of GOLD and, with --folds N, on the truth of those DRIVES 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ import numpy as np
 
 from pacenote.data import Dataset
 from pacenote.drives.drive import Drive, DriveFrame, Signals
+from pacenote.metrics.bootstrap import mean_of
 from pacenote.mining import fusion
 from pacenote.mining import votes as voting
 from pacenote.mining.calibrate import Truths, calibrated, with_thresholds
@@ -78,7 +78,8 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
         parts += [(args.gold, part) for part in Dataset.open(args.gold).splits]
     refs = [(ref, path, part) for path, part in parts for ref in find(path, part)]
     told = ask([ref for ref, *_ in refs], args.out, asking, workers=args.workers)
-    told = {drive: heard(own, lambda name: not name.endswith(tuple(args.without))) for drive, own in told.items()}
+    unheard = [name for own in told.values() for name in own.said if name.endswith(tuple(args.without))]
+    told = {drive: own.but(*unheard) for drive, own in told.items()}
     truths = {place: truths_of(*place) for place in parts}
     pairs_of = [
         (told[ref.name], aligned(told[ref.name], truths[path, part][ref.name]), path) for ref, path, part in refs
@@ -87,20 +88,22 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
     gold = [(own, truth) for own, truth, path in pairs_of if path != args.drives]
 
     def scored(
-        learnt: dict[str, Any], method: str = "full", labeler: str | None = None, hard: bool = False, others: Any = ()
-    ) -> Any:
-        """Labels of the test drives; calibrated where there are gold drives, on the votes of `labeler` (see `only`)."""
+        learnt: dict[str, Any], method: str = "full", *, without: Sequence[str] = (), hard: bool = False,
+        others: Any = (),
+    ) -> Any:  # fmt: skip
+        """Labels of the test drives; calibrated where there are gold drives, without what some sources said there."""
         found = []
         for part in np.array_split(np.arange(len(test)), args.folds):  # neighbours share a network: whole blocks
             known = gold + ([pair for k, pair in enumerate(test) if k not in part] if args.folds > 1 else [])
             own = learnt
             if known and method == "full":
-                known = known if labeler is None else pairs(known, labeler)
+                known = [(votes.but(*without), truth) for votes, truth in known]
                 own = with_thresholds(calibrated(learnt, known, others), [votes for votes, _ in test])
             found += [(test[k][0], label(test[k][0], own, method, hard=hard), test[k][1]) for k in part]
         return score(found)
 
     mined = [own for own, _ in test]  # gold drives take part in calibration alone
+    experts = sorted({name for own in mined for name in own.said} - {LABELER})
     learnt = fusion.fit(mined)
     rows = {
         "raw labels": scored(learnt, "raw"),
@@ -109,10 +112,12 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
         "full": scored(learnt, others=fusion.fit_without(mined)),
         "full, uncalibrated": score([(own, label(own, learnt), truth) for own, truth in test]),
         "all sources everywhere": scored(learnt),
-        "without motion": scored(fusion.fit(mined, use_motion=False)),
-        "without views": scored(fusion.fit(mined, views=False)),
-        "labeler alone, chain": scored(fusion.fit(only(mined, LABELER)), labeler=LABELER),
-        "experts alone, chain": scored(fusion.fit(only(mined, "")), labeler=""),
+        "without motion": scored(
+            fusion.fit(mined, use_motion=False), others=fusion.fit_without(mined, use_motion=False)
+        ),
+        "without views": scored(fusion.fit(mined, views=False), others=fusion.fit_without(mined, views=False)),
+        "labeler alone, chain": scored(fusion.fit([own.but(*experts) for own in mined]), without=experts),
+        "experts alone, chain": scored(fusion.fit([own.but(LABELER) for own in mined]), without=[LABELER]),
         "first expert alone, raw": score([(own, as_labels(own), truth) for own, truth in test]),
         "oracle: the best source, frame by frame": score(
             [(own, clairvoyant(own, truth), truth) for own, truth in test]
@@ -134,29 +139,17 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
         print(line)
     for name in ("raw labels", "majority window (paper)"):
         gap = np.array(rows["full"]["by_drive"]) - np.array(rows[name]["by_drive"])
-        draws = gap[np.random.default_rng(0).integers(len(gap), size=(2000, len(gap)))].mean(1)
-        low, high = np.quantile(draws, [0.025, 0.975])
-        print(f"full against {name}, mean over drives: {gap.mean():+.3f} [{low:+.3f}, {high:+.3f}]")
+        print(f"full against {name}, mean over drives: {away(*mean_of(gap))}")
     print(f"jitter of the truth: {rows['full']['jitter']['truth']:.1f} switches a minute")
     errors = {key: rows[name]["error"]["mean"] for key, name in NAMES.items()}
     return {"drives": len(test), "frames": frames, "ece": rows["full"]["ece"], "rows": rows, **errors}
 
 
+def away(mean: float, ci: Sequence[float] | None) -> str:
+    return f"{mean:+.3f}" + (f" [{ci[0]:+.3f}, {ci[1]:+.3f}]" if ci else "")
+
+
 NAMES = {"error_raw": "raw labels", "error_window": "majority window (paper)", "error_full": "full"}
-
-
-def only(drives: Sequence[Votes], labeler: str) -> list[Votes]:
-    """The drives with the labeler's votes alone, or ("") with all others'."""
-    return [heard(own, lambda name: (name == LABELER) == bool(labeler)) for own in drives]
-
-
-def heard(own: Votes, who: Callable[[str], bool]) -> Votes:
-    """The votes of those sources alone."""
-    return dataclasses.replace(own, said={name: told for name, told in own.said.items() if who(name)})
-
-
-def pairs(gold: Sequence[tuple[Votes, Any]], labeler: str) -> list[tuple[Votes, Any]]:
-    return [(one, truth) for one, (_, truth) in zip(only([own for own, _ in gold], labeler), gold, strict=True)]
 
 
 def as_labels(own: Votes) -> Any:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from pacenote.errors import InputError
-from pacenote.models import FAMILIES, PARTS, load, resolve
+from pacenote.models import FAMILIES, PARTS, load, precision, resolve
 from pacenote.models.shipped import names
 
 
@@ -61,8 +61,15 @@ def test_saved_and_loaded_logits_are_equal(model: Any, tmp_path: Path) -> None:
     assert back.processor.tokenizer.padding_side == "left"
 
 
-def test_bf16_export_loads_as_bf16(model: Any, tmp_path: Path) -> None:
+def test_bf16_export_loads_as_bf16_where_that_is_fast(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model.save(tmp_path, torch.bfloat16)
+    for fast in (True, False):
+        monkeypatch.setattr(precision, "fast_bf16", lambda device, fast=fast: fast)
+        loaded = load(str(tmp_path)).model
+        assert {one.dtype for one in loaded.parameters()} == {torch.bfloat16 if fast else torch.float32}
+    monkeypatch.setattr(precision, "MEMORY_SHARE", 0.0)  # too large for that
     assert load(str(tmp_path)).model.dtype == torch.bfloat16
     assert load(str(tmp_path), dtype=torch.float32).model.dtype == torch.float32
     assert model.model.dtype == torch.float32

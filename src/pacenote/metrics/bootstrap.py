@@ -55,3 +55,12 @@ def interval(values: Floats) -> list[float] | None:
         return None
     low, high = np.percentile(defined, [2.5, 97.5])
     return [float(low), float(high)]
+
+
+def mean_of(
+    values: Sequence[float] | Floats, *, seed: int = 0, resamples: int = 2000
+) -> tuple[float, list[float] | None]:
+    """The mean of `values` (n,), one a cluster, and its interval."""
+    own = np.asarray(values, np.float64)
+    sums = Resampler([str(place) for place in range(len(own))], seed=seed, resamples=resamples).sums({"mean": own})
+    return float(own.mean()), interval(sums["mean"] / len(own))

@@ -69,9 +69,9 @@ class Votes:
         said = {name: {fact: p for fact, p in own.items() if fact not in facts} for name, own in self.said.items()}
         return replace(self, said=said)
 
-    def but(self, source: str) -> Votes:
-        """The same, without what `source` said."""
-        return replace(self, said={name: own for name, own in self.said.items() if name != source})
+    def but(self, *sources: str) -> Votes:
+        """The same, without what `sources` said."""
+        return replace(self, said={name: own for name, own in self.said.items() if name not in sources})
 
     def labels(self, fact: str, source: str) -> Ints:
         """(T,) the likeliest class of a fact as a source says it, MISSING where it said nothing."""

@@ -257,17 +257,18 @@ def load(
 ) -> Model:
     """Load a model from a directory, a shipped name or a hub id.
 
-    `dtype`: a torch dtype or None for the checkpoint's own; without `weights` the model has shapes only (device "meta")
-    and nothing but configuration, processor and tokenizer is read. `nf4`: the linear layers of the language part in 4
-    bits (bitsandbytes), for QLoRA; vision, projector and head stay as they are, small models break otherwise. The
-    packed int4 layers of a checkpoint that `pacenote quantize` made stay packed. Raises InputError when it is missing,
-    of no known family or of an unknown quantization.
+    `dtype`: a torch dtype or None for the checkpoint's own, or float32 where that is faster (`precision.widened`);
+    without `weights` the model has shapes only (device "meta") and nothing but configuration, processor and tokenizer
+    is read. `nf4`: the linear layers of the language part in 4 bits (bitsandbytes), for QLoRA; vision, projector and
+    head stay as they are, small models break otherwise. The packed int4 layers of a checkpoint that `pacenote quantize`
+    made stay packed. Raises InputError when it is missing, of no known family or of an unknown quantization.
     """
     source = resolve(name_or_directory)
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
     from pacenote.models import packed
+    from pacenote.models.precision import widened
     from pacenote.models.processor import load_processor
     from pacenote.models.vision import install
 
@@ -296,6 +297,8 @@ def load(
         packed.decompress(model, dtype)
     if info is not None:
         packed.finish(model, name_or_directory, info)
+    if weights and not nf4 and dtype is None:
+        model = widened(model)
     return Model(family, model.eval(), processor, str(name_or_directory))
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from pacenote.errors import InputError, PacenoteError
+from pacenote.models.precision import fast_bf16
 from pacenote.training.judge import Judge, keep_best
 
 WEIGHTS = "weights.safetensors"  # of a checkpoint
@@ -23,22 +23,6 @@ def pick_device(wanted: str = "auto") -> str:
     if wanted != "auto":
         return wanted
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-@functools.cache
-def fast_bf16(device: str) -> bool:
-    """Whether bf16 matrix products are fast on `device`: CUDA from Ampere on, CPUs with AMX or AVX512-BF16."""
-    import torch
-
-    if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported())
-    if device != "cpu":
-        return False
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return bool(re.search(r"\b(amx_bf16|avx512_bf16)\b", flags))
 
 
 def autocast(device: Any) -> AbstractContextManager[Any]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pacenote.errors import InputError
-from pacenote.training.loop import fast_bf16, pick_device
+from pacenote.models.precision import fast_bf16
+from pacenote.training.loop import pick_device
 from pacenote.training.order import step_count
 from pacenote.training.recipe import Stage, TrainRecipe
 from pacenote.training.tune import TuneOptions
