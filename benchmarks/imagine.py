@@ -73,7 +73,7 @@ def main() -> int:
     pairs = drawn(args.out / "pairs", PAIRS, args.seed, wrong=None if args.right else WRONG)
     known = drawn(args.out / "known", KNOWN, args.seed + 1, EVEN)
     options = StarterOptions(
-        size=SIZE, vae_blocks=(1, 2, 2), crop=32, vae_steps=4000, vae_batch=4, vae_lr=2e-3, channels=(32, 64, 96),
+        size=SIZE, vae_blocks=(1, 2, 2), crop=32, vae_steps=2500, vae_batch=4, vae_lr=2e-3, channels=(32, 64, 96),
         attention=(False, True, True), text_width=96, text_layers=2, steps=args.painter_steps, batch=32, lr=1e-3,
         ema=0.99, seed=args.seed,
     )  # fmt: skip
@@ -87,7 +87,7 @@ def main() -> int:
     # A small painter's pictures are softer than drawings, all of them: sharpness chooses nothing here.
     jury = Jury(*judges, Thumbnail(), None, Usual.of(held, SIZE), word_screen, Limits(quality=0.0))  # type: ignore[arg-type]
     lora = PaintLora(
-        rank=16, alpha=16, targets=(*PaintLora.targets, "conv1", "conv2"), lr=5e-4, steps=args.steps, batch=16,
+        rank=16, alpha=16, targets=(*PaintLora.targets, "conv1", "conv2"), lr=2e-3, steps=args.steps, batch=16,
         accumulate=1, seed=args.seed,
     )  # fmt: skip
     loop = LoopOptions(
@@ -261,36 +261,33 @@ def draw(spec: Spec, rng: np.random.Generator) -> Image.Image:
 
     image = Image.new("RGB", (width, height), shade(SKY[spec.weather]))
     pen = ImageDraw.Draw(image)
-    horizon = int(height * rng.uniform(0.42, 0.52))
-    for _ in range(int(rng.integers(2, 5))):
-        x, w, h = int(rng.integers(-20, width)), int(rng.integers(24, 60)), int(rng.integers(16, 48))
-        pen.rectangle([x, horizon - h, x + w, horizon], shade(rng.integers(90, 170, 3).tolist()))
+    horizon = int(height * rng.uniform(0.44, 0.5))
+    for _ in range(int(rng.integers(0, 3))):
+        x, w, h = int(rng.integers(-20, width)), int(rng.integers(32, 64)), int(rng.integers(12, 40))
+        pen.rectangle([x, horizon - h, x + w, horizon], shade((130, 120, 110)))
     pen.rectangle([0, horizon, width, height], shade(GROUND[spec.weather], 1.15))
-    middle = width * rng.uniform(0.42, 0.58)
+    middle = width * rng.uniform(0.46, 0.54)
     road = [(middle - 12, horizon), (middle + 12, horizon), (width * 0.95, height), (width * 0.05, height)]
     pen.polygon(road, shade(GROUND[spec.weather], 0.75))
     if "pedestrian_crossing" in spec.crossroad:
         top = int(rng.uniform(0.62, 0.72) * height)
         for x in range(int(width * 0.2), int(width * 0.8), 32):
-            pen.rectangle([x, top, x + 16, top + 16], shade((235, 235, 235)))
+            pen.rectangle([x, top, x + 18, top + 18], shade((235, 235, 235)))
     if spec.light.state != "none":
-        x, y = int(rng.uniform(0.12, 0.88) * width), int(rng.uniform(0.05, 0.14) * height)
+        x, y = int(rng.uniform(0.65, 0.9) * width), int(rng.uniform(0.02, 0.08) * height)
         pen.rectangle([x - 2, y, x + 2, horizon + 8], shade((50, 50, 50)))
-        pen.rectangle([x - 13, y - 4, x + 13, y + 50], (18, 18, 18))
-        lens = y - 2 + 14 * list(LENS).index(spec.light.state)
-        pen.ellipse([x - 11, lens, x + 11, lens + 22], LENS[spec.light.state])
+        pen.rectangle([x - 15, y, x + 15, y + 60], (18, 18, 18))
+        lens = y + 2 + 16 * list(LENS).index(spec.light.state)
+        pen.ellipse([x - 13, lens, x + 13, lens + 26], LENS[spec.light.state])
     if "cone" in spec.obstacles:
-        x, foot, high = int(rng.uniform(0.25, 0.75) * width), int(rng.uniform(0.75, 0.95) * height), 34
-        pen.polygon([(x, foot - high), (x - 13, foot), (x + 13, foot)], shade((250, 110, 15), 1.3))
-        middle_of = [x - 7, foot - high // 2 - 3, x + 7, foot - high // 2 + 3]
-        pen.rectangle(middle_of, shade((240, 240, 240)))
+        x, foot, high = int(rng.uniform(0.2, 0.42) * width), int(rng.uniform(0.8, 0.98) * height), 44
+        pen.polygon([(x, foot - high), (x - 18, foot), (x + 18, foot)], shade((250, 110, 15), 1.3))
+        pen.rectangle([x - 9, foot - high // 2 - 4, x + 9, foot - high // 2 + 4], shade((240, 240, 240)))
     if "pedestrian" in spec.obstacles:
-        x, foot, high = int(rng.uniform(0.2, 0.8) * width), int(rng.uniform(0.75, 0.95) * height), 56
-        coat = shade(rng.integers(40, 220, 3).tolist(), 1.3)
-        pen.rectangle([x - 8, foot - high + 12, x + 8, foot - 20], coat)
-        pen.rectangle([x - 7, foot - 20, x - 2, foot], shade((40, 45, 90), 1.2))
-        pen.rectangle([x + 2, foot - 20, x + 7, foot], shade((40, 45, 90), 1.2))
-        pen.ellipse([x - 6, foot - high, x + 6, foot - high + 12], shade((225, 175, 145), 1.3))
+        x, foot, high = int(rng.uniform(0.5, 0.75) * width), int(rng.uniform(0.85, 0.98) * height), 72
+        pen.rectangle([x - 11, foot - high + 16, x + 11, foot - 24], shade((200, 230, 40), 1.3))
+        pen.rectangle([x - 9, foot - 24, x + 9, foot], shade((40, 50, 140), 1.3))
+        pen.ellipse([x - 8, foot - high, x + 8, foot - high + 16], shade((225, 175, 145), 1.3))
     pixels = np.asarray(image.resize(SIZE, Image.Resampling.BOX), np.float64)
     return Image.fromarray((pixels + rng.normal(0, 2, pixels.shape)).clip(0, 255).astype(np.uint8))
 

@@ -133,7 +133,7 @@ def test_beliefs_are_the_posterior_of_a_mined_row(drawn: Any) -> None:
 
 
 def test_a_tower_learns_how_sure_labels_are(tokenizer: Any, drawn: Any, tmp_path: Path) -> None:
-    """Frames of one posterior: the heads learn it; with `soft: false` they learn the label."""
+    """Frames of one posterior: the heads learn it with `soft`, else the label."""
     truth = replace(Truth.unknown(), obstacles={"crash": True}, obstacles_any=True)
     records = tuple(replace(one, truth=truth, posterior={"obstacles": {"crash": 0.6}}) for one in drawn.records)
     options = DenseOptions(epochs=25, batch=6, lr=3e-3, facts_weight=3.0, view=(224, 168), compile=False)

@@ -36,7 +36,10 @@ def audit(
     resamples: int = 1000,
 ) -> dict[str, Any]:
     """Ask both models about a split of the Datasets `data`, one model after the other, and compare; see `compare`.
-    With `control` also the 16-bit model in float32: what flips there is rounding's doing alone (`control`)."""
+    With `control` also the 16-bit model in the other of 16 and 32 bits (`models.precision` tells which of them the
+    machine asks it in): what flips there is rounding's doing alone (`control`)."""
+    import torch
+
     from pacenote.evaluate.source import open_source
     from pacenote.evaluate.suite import load_model
 
@@ -48,8 +51,8 @@ def audit(
     figures |= compare(*told, seed=seed, resamples=resamples)
     if control:
         model = load_model(reference, device)
-        model.model.float()
-        rounded = compare(told[0], ask_all(model, sources, "float32 answers", limit=limit), resamples=0)
+        model.model.to(torch.bfloat16 if model.model.dtype == torch.float32 else torch.float32)
+        rounded = compare(told[0], ask_all(model, sources, "answers rounded otherwise", limit=limit), resamples=0)
         figures["control"] = {name: rounded[name] for name in ("n", "same", "red_green", "cone_missed")}
     return figures
 

@@ -48,7 +48,7 @@ class DenseOptions:
     weight_decay: float = 0.05
     warmup: float = 0.1  # share of the steps
     facts_weight: float = 0.3
-    soft: bool = True  # facts of mined rows are matched to their posterior in place of the label
+    soft: bool = False  # facts of mined rows are matched to their posterior in place of the label
     patches: bool = True  # also name the classes patch by patch
     teacher: str = ""  # a model whose tokens are to be matched; of what no label tells, its heads do
     teacher_weight: float = 1.0
