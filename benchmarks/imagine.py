@@ -105,10 +105,10 @@ def main() -> int:
         figures["chosen"] = learn_beside(rounds, top, "chosen", [agreed(judges[0], held)])
         control = watched(rounds.out / f"control-probe-{top:02d}")
         for name in ("probe", "chosen-probe", "oracle-probe"):
-            figures["gain"] = figures.get("gain", {}) | {
-                name: gain(watched(rounds.out / f"{name}-{top:02d}"), control, args.seed)
-            }
-        say("second judge, over the control: " + ", ".join(f"{k} {words(v)}" for k, v in figures["gain"].items()))
+            own = watched(rounds.out / f"{name}-{top:02d}")
+            slots, whole = gain(own, control, args.seed), gain(whole_of(own), whole_of(control), args.seed)
+            figures[f"gain of {name}"] = {"slots": slots, "whole": whole}
+            say(f"{name} over the control, second judge: slots {words(slots)}, whole advisories {words(whole)}")
     if (rounds.out / "dataset" / "dataset.json").is_file():
         figures["students"] = students(pairs, Dataset.open(rounds.out / "dataset"), args.out, args.seed)
     if args.json:
@@ -151,6 +151,11 @@ def watched(out: Path) -> np.ndarray:
     """(pictures, slots) bool: where the second judge read what was asked for."""
     rows = read_json(out / "scores.json")["seen"]
     return np.array([[bool(seen["watched"][slot]) for slot in SEEN] for seen in rows])
+
+
+def whole_of(right: np.ndarray) -> np.ndarray:
+    """(pictures, 1) bool: where every slot is right."""
+    return right.all(1, keepdims=True)
 
 
 def gain(right: np.ndarray, than: np.ndarray, seed: int) -> dict[str, Any]:
