@@ -29,10 +29,13 @@ def fast_bf16(device: str) -> bool:
 
 def widened(model: Any) -> Any:
     """A bfloat16 `model` in float32 where that is the faster type: on a CPU that has no bfloat16 products, which then
-    take ten times as long. Models whose weights would take more than MEMORY_SHARE of the memory stay as they are."""
+    take ten times as long. Quantized models stay as they are, and those whose weights would take more than MEMORY_SHARE
+    of the memory."""
     import torch
 
     if model.device.type != "cpu" or model.dtype != torch.bfloat16 or fast_bf16("cpu"):
+        return model
+    if getattr(model, "hf_quantizer", None) is not None:
         return model
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if 4 * sum(one.numel() for one in model.parameters()) > MEMORY_SHARE * memory:
