@@ -29,8 +29,8 @@ def fast_bf16(device: str) -> bool:
 
 def widened(model: Any) -> Any:
     """A bfloat16 `model` in float32 where that is the faster type: on a CPU that has no bfloat16 products, which then
-    take ten times as long. Quantized models stay as they are, and those whose weights would take more than MEMORY_SHARE
-    of the memory."""
+    take several times as long. Quantized models stay as they are, and those whose weights would take more than
+    MEMORY_SHARE of the memory."""
     import torch
 
     if model.device.type != "cpu" or model.dtype != torch.bfloat16 or fast_bf16("cpu"):
