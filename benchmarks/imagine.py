@@ -42,7 +42,7 @@ from pacenote.imagine.screen import word_screen
 from pacenote.imagine.show import show
 from pacenote.imagine.spec import SEEN, Spec, draw_specs
 from pacenote.imagine.starter import StarterOptions, train_starter
-from pacenote.metrics.bootstrap import mean_of
+from pacenote.metrics.bootstrap import mean_of, signed
 from pacenote.work import RunDirectory, digest_file, read_json, say, write_json
 
 SIZE = (64, 32)
@@ -166,8 +166,7 @@ def gain(right: np.ndarray, than: np.ndarray, seed: int) -> dict[str, Any]:
 
 
 def words(gained: dict[str, Any]) -> str:
-    low, high = gained["ci"]
-    return f"{gained['mean']:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return signed(gained["mean"], gained["ci"])
 
 
 # --- what painted pictures teach another (paper A, Table 4) ------------------------------------------------------

@@ -24,7 +24,7 @@ import numpy as np
 
 from pacenote.data import Dataset
 from pacenote.drives.drive import Drive, DriveFrame, Signals
-from pacenote.metrics.bootstrap import mean_of
+from pacenote.metrics.bootstrap import mean_of, signed
 from pacenote.mining import fusion
 from pacenote.mining import votes as voting
 from pacenote.mining.calibrate import Truths, calibrated, with_thresholds
@@ -139,14 +139,10 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
         print(line)
     for name in ("raw labels", "majority window (paper)"):
         gap = np.array(rows["full"]["by_drive"]) - np.array(rows[name]["by_drive"])
-        print(f"full against {name}, mean over drives: {away(*mean_of(gap))}")
+        print(f"full against {name}, mean over drives: {signed(*mean_of(gap))}")
     print(f"jitter of the truth: {rows['full']['jitter']['truth']:.1f} switches a minute")
     errors = {key: rows[name]["error"]["mean"] for key, name in NAMES.items()}
     return {"drives": len(test), "frames": frames, "ece": rows["full"]["ece"], "rows": rows, **errors}
-
-
-def away(mean: float, ci: Sequence[float] | None) -> str:
-    return f"{mean:+.3f}" + (f" [{ci[0]:+.3f}, {ci[1]:+.3f}]" if ci else "")
 
 
 NAMES = {"error_raw": "raw labels", "error_window": "majority window (paper)", "error_full": "full"}

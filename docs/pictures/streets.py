@@ -1,6 +1,6 @@
 """Draw docs/pictures/streets.jpg: frames of a rendered Dataset, each with its advisory below.
 
-python docs/pictures/streets.py streets-test test 100 105 110 119 401 422
+    python docs/pictures/streets.py streets-test test 100 105 110 119 401 422
 """
 
 import sys

@@ -64,3 +64,8 @@ def mean_of(
     own = np.asarray(values, np.float64)
     sums = Resampler([str(place) for place in range(len(own))], seed=seed, resamples=resamples).sums({"mean": own})
     return float(own.mean()), interval(sums["mean"] / len(own))
+
+
+def signed(mean: float, ci: Sequence[float] | None) -> str:
+    """A difference and its interval in words."""
+    return f"{mean:+.3f}" + (f" [{ci[0]:+.3f}, {ci[1]:+.3f}]" if ci else "")

@@ -297,7 +297,7 @@ def load(
         packed.decompress(model, dtype)
     if info is not None:
         packed.finish(model, name_or_directory, info)
-    if weights and not nf4 and dtype is None:
+    if dtype is None:
         model = widened(model)
     return Model(family, model.eval(), processor, str(name_or_directory))
 
