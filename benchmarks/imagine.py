@@ -3,7 +3,7 @@
     python benchmarks/imagine.py --out runs/drawn --json drawn.json
 
 Streets are drawn, 64x32 px: a lamp or none, a cone, a person, a zebra crossing, by day and by night, in four weathers,
-as often as in rendered streets (OFTEN), and the pairs are labelled as wrongly as a labeler labels drives (WRONG). The
+as often as in rendered streets, and the pairs are labelled as wrongly as a labeler labels drives (drawn/world.py). The
 starter painter learns them from scratch. Two judges, small convolutional networks of other shapes, learn to read
 drawings of known truth in which nothing is rare. Then the rounds go as they always do: the first judge decides, the
 second only watches, a control trains as long on the original pairs. Beside it stand a painter that learns those of the
@@ -16,20 +16,19 @@ It shows what the rounds do to a painter that can be trained here; rendered stre
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
-from torch import Tensor, nn
+from drawn.readers import JUDGES, STUDENT, Thumbnail, answer, facts, fit_reader, learnt, tensor
+from drawn.world import EVEN, SIZE, WRONG, draw, drawn
+from torch import Tensor
 
-from pacenote.advisory import Advisory, Light
-from pacenote.data import Card, Dataset, DatasetWriter
-from pacenote.data.sample import Picture, Sample
-from pacenote.engine import Answer
+from pacenote.data import Dataset
+from pacenote.data.sample import Picture
 from pacenote.imagine.judge import Judge, agree, calibrate
 from pacenote.imagine.loop import Loop, LoopOptions
 from pacenote.imagine.lora import PaintLora
@@ -40,22 +39,12 @@ from pacenote.imagine.rounds import Jury, judge_round
 from pacenote.imagine.score import Limits
 from pacenote.imagine.screen import word_screen
 from pacenote.imagine.show import show
-from pacenote.imagine.spec import SEEN, Spec, draw_specs
+from pacenote.imagine.spec import SEEN, draw_specs
 from pacenote.imagine.starter import StarterOptions, train_starter
 from pacenote.metrics.bootstrap import mean_of, signed
-from pacenote.work import RunDirectory, digest_file, read_json, say, write_json
+from pacenote.work import RunDirectory, read_json, say, write_json
 
-SIZE = (64, 32)
-LIGHTS = ("none", "red", "yellow", "green")
-# As often as in rendered streets: a light in .45, something in the way in .48, a crossing in .44 (docs/results.md).
-OFTEN = {"light": (0.55, 0.2, 0.05, 0.2), "cone": 0.35, "pedestrian": 0.2, "zebra": 0.44, "night": 0.25}
-EVEN = {"light": (0.25, 0.25, 0.25, 0.25), "cone": 0.5, "pedestrian": 0.5, "zebra": 0.5, "night": 0.5}
-# How often a slot of a pair's label is wrong: as raw labels of drives are (docs/mining.md).
-WRONG = {"light": 0.13, "obstacles": 0.39, "crossroad": 0.24}
-LENS = {"red": (235, 30, 25), "yellow": (245, 190, 30), "green": (30, 225, 90)}
-SKY = {"clear": (130, 175, 230), "overcast": (165, 170, 175), "rain": (120, 125, 135), "snow": (205, 210, 215)}
-GROUND = {"clear": (95, 95, 95), "overcast": (85, 85, 88), "rain": (60, 62, 70), "snow": (190, 190, 195)}
-PAIRS, JUDGED, KNOWN, TESTED = 1200, 3000, 400, 1000
+PAIRS, KNOWN, TESTED = 1200, 400, 1000
 
 
 def main() -> int:
@@ -206,203 +195,6 @@ def marks(data: Sequence[Dataset], test: Sequence[Pair], seed: int) -> np.ndarra
 
 def stacked(pairs: Sequence[Pair]) -> Tensor:
     return torch.stack([tensor(pair.picture.open()) for pair in pairs])
-
-
-# --- the drawn world ---------------------------------------------------------------------------------------------
-
-
-def drawn(
-    out: Path, count: int, seed: int, chances: Mapping[str, Any] = OFTEN, wrong: Mapping[str, float] | None = None
-) -> Dataset:
-    """`count` drawn streets as a Dataset in `out`, split train; a share `wrong` of each slot is labelled wrongly."""
-    if not (out / "dataset.json").is_file():
-        with DatasetWriter(out, Card("drawn")) as writer:
-            for number in range(count):
-                rng = np.random.default_rng([seed, number])
-                spec = some_spec(rng, chances)
-                image = draw(spec, rng)
-                spec = mistaken(spec, chances, wrong, rng) if wrong else spec
-                id = f"drawn-{seed}-{number}"
-                writer.add(
-                    Sample(
-                        id, (Picture.encode(image, f"{id}.png", format="PNG"),), truth=spec.truth, scene=id,
-                        conditions=spec.conditions,
-                    ),
-                    "train",
-                )  # fmt: skip
-    return Dataset.open(out)
-
-
-def some_spec(rng: np.random.Generator, chances: Mapping[str, Any] = OFTEN) -> Spec:
-    light = str(rng.choice(LIGHTS, p=chances["light"]))
-    obstacles = frozenset(kind for kind in ("cone", "pedestrian") if rng.random() < chances[kind])
-    crossroad = frozenset({"pedestrian_crossing"} if rng.random() < chances["zebra"] else ())
-    time = "night" if rng.random() < chances["night"] else "day"
-    advisory = Advisory(None, Light(light), obstacles, crossroad)
-    return Spec(advisory, str(rng.choice(list(SKY))), time, "urban").with_rules()
-
-
-def mistaken(spec: Spec, chances: Mapping[str, Any], wrong: Mapping[str, float], rng: np.random.Generator) -> Spec:
-    """`spec`, each slot with that chance as in another street in which it differs."""
-    taken: dict[str, Any] = {}
-    for slot in SEEN:
-        if rng.random() < wrong[slot]:
-            while slot not in taken:
-                other = getattr(some_spec(rng, chances), slot)
-                taken |= {} if other == getattr(spec, slot) else {slot: other}
-    return replace(spec, advisory=replace(spec.advisory, speed_kmh=None, **taken)).with_rules()
-
-
-def draw(spec: Spec, rng: np.random.Generator) -> Image.Image:
-    """A street that shows what `spec` says, at places that `rng` draws."""
-    scale = 4  # drawn larger, then shrunk
-    width, height = SIZE[0] * scale, SIZE[1] * scale
-    dark = 0.4 if spec.time == "night" else 1.0
-
-    def shade(colour: Sequence[int], by: float = 1.0) -> tuple[int, ...]:
-        jitter = rng.uniform(0.9, 1.1)
-        return tuple(int(min(255, value * dark * jitter * by)) for value in colour)
-
-    image = Image.new("RGB", (width, height), shade(SKY[spec.weather]))
-    pen = ImageDraw.Draw(image)
-    horizon = int(height * rng.uniform(0.44, 0.5))
-    for _ in range(int(rng.integers(0, 3))):
-        x, w, h = int(rng.integers(-20, width)), int(rng.integers(32, 64)), int(rng.integers(12, 40))
-        pen.rectangle([x, horizon - h, x + w, horizon], shade((130, 120, 110)))
-    pen.rectangle([0, horizon, width, height], shade(GROUND[spec.weather], 1.15))
-    middle = width * rng.uniform(0.46, 0.54)
-    road = [(middle - 12, horizon), (middle + 12, horizon), (width * 0.95, height), (width * 0.05, height)]
-    pen.polygon(road, shade(GROUND[spec.weather], 0.75))
-    if "pedestrian_crossing" in spec.crossroad:
-        top = int(rng.uniform(0.62, 0.72) * height)
-        for x in range(int(width * 0.2), int(width * 0.8), 32):
-            pen.rectangle([x, top, x + 18, top + 18], shade((235, 235, 235)))
-    if spec.light.state != "none":
-        x, y = int(rng.uniform(0.65, 0.9) * width), int(rng.uniform(0.02, 0.08) * height)
-        pen.rectangle([x - 2, y, x + 2, horizon + 8], shade((50, 50, 50)))
-        pen.rectangle([x - 15, y, x + 15, y + 60], (18, 18, 18))
-        lens = y + 2 + 16 * list(LENS).index(spec.light.state)
-        pen.ellipse([x - 13, lens, x + 13, lens + 26], LENS[spec.light.state])
-    if "cone" in spec.obstacles:
-        x, foot, high = int(rng.uniform(0.2, 0.42) * width), int(rng.uniform(0.8, 0.98) * height), 44
-        pen.polygon([(x, foot - high), (x - 18, foot), (x + 18, foot)], shade((250, 110, 15), 1.3))
-        pen.rectangle([x - 9, foot - high // 2 - 4, x + 9, foot - high // 2 + 4], shade((240, 240, 240)))
-    if "pedestrian" in spec.obstacles:
-        x, foot, high = int(rng.uniform(0.5, 0.75) * width), int(rng.uniform(0.85, 0.98) * height), 72
-        pen.rectangle([x - 11, foot - high + 16, x + 11, foot - 24], shade((200, 230, 40), 1.3))
-        pen.rectangle([x - 9, foot - 24, x + 9, foot], shade((40, 50, 140), 1.3))
-        pen.ellipse([x - 8, foot - high, x + 8, foot - high + 16], shade((225, 175, 145), 1.3))
-    pixels = np.asarray(image.resize(SIZE, Image.Resampling.BOX), np.float64)
-    return Image.fromarray((pixels + rng.normal(0, 2, pixels.shape)).clip(0, 255).astype(np.uint8))
-
-
-# --- who looks ---------------------------------------------------------------------------------------------------
-
-JUDGES = {"first": (24, 48, 96), "second": (16, 32, 64, 64)}
-STUDENT = (16, 32, 64)
-READER_STEPS, READER_LR = 1200, 2e-3
-FACTS = (*LIGHTS, "cone", "pedestrian", "zebra")
-
-
-class Reader(nn.Module):
-    """A convolutional network that tells the light (softmax) and three things (sigmoid)."""
-
-    def __init__(self, width: Sequence[int]) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for before, after in zip((3, *width), width, strict=False):
-            layers += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]
-        self.body = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(width[-1], len(FACTS)))
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        told: Tensor = self.body(pixels)
-        return told
-
-
-def learnt(out: Path, name: str, seed: int, width: Sequence[int]) -> Judge:
-    """A judge that has learnt JUDGED drawings of its own, or the one that an earlier start left."""
-    file = out / f"{name}.pt"
-    if not file.is_file():
-        rng = np.random.default_rng([seed, 7])
-        specs = [some_spec(rng, EVEN) for _ in range(JUDGED)]
-        pixels = torch.stack([tensor(draw(spec, rng)) for spec in specs])
-        truth = torch.tensor([facts(spec) for spec in specs])
-        torch.save(fit_reader(width, [(pixels, truth)], seed).state_dict(), file)
-    model = Reader(width)
-    model.load_state_dict(torch.load(file))
-    model.eval()
-
-    def ask(images: Sequence[Sequence[Any]], questions: Sequence[str], roles: Sequence[Any] = ()) -> list[Answer]:
-        with torch.inference_mode():
-            told = model(torch.stack([tensor(own[0]) for own in images]))
-        return [answer(row) for row in told]
-
-    return Judge(name, digest_file(file), ask, None)
-
-
-def fit_reader(width: Sequence[int], parts: Sequence[tuple[Tensor, Tensor]], seed: int) -> Reader:
-    """A Reader that has learnt pictures (n, 3, h, w) and their facts (n, FACTS); each part is met equally often."""
-    torch.manual_seed(seed)
-    model, rng = Reader(width), np.random.default_rng([seed, 11])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=READER_LR)
-    for step in range(READER_STEPS):
-        for group in optimizer.param_groups:
-            group["lr"] = READER_LR * (1 - step / READER_STEPS)
-        rows = [torch.from_numpy(rng.integers(len(pixels), size=64 // len(parts))) for pixels, _ in parts]
-        batch = torch.cat([pixels[own] for (pixels, _), own in zip(parts, rows, strict=True)])
-        wanted = torch.cat([truth[own] for (_, truth), own in zip(parts, rows, strict=True)])
-        read = model(soft(batch, rng) + 0.05 * torch.randn(len(batch), 1, 1, 1))
-        loss = nn.functional.cross_entropy(read[:, :4], wanted[:, :4].argmax(1))
-        loss = loss + nn.functional.binary_cross_entropy_with_logits(read[:, 4:], wanted[:, 4:])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return model.eval()
-
-
-def soft(batch: Tensor, rng: np.random.Generator) -> Tensor:
-    """Pictures of which half are less sharp, as painted ones are."""
-    half = nn.functional.interpolate(nn.functional.avg_pool2d(batch, 2), scale_factor=2, mode="bilinear")
-    mix = torch.from_numpy(rng.uniform(0, 2, (len(batch), 1, 1, 1)).clip(max=1)).float()
-    return mix * batch + (1 - mix) * half
-
-
-def tensor(image: Image.Image) -> Tensor:
-    return torch.from_numpy(np.asarray(image.convert("RGB"), np.float32).transpose(2, 0, 1) / 127.5 - 1)
-
-
-def facts(spec: Spec) -> list[float]:
-    things = ("cone" in spec.obstacles, "pedestrian" in spec.obstacles, "pedestrian_crossing" in spec.crossroad)
-    return [*(float(spec.light.state == state) for state in LIGHTS), *map(float, things)]
-
-
-def answer(told: Tensor) -> Answer:
-    light, things = told[:4].softmax(0), told[4:].sigmoid()
-    there = (things >= 0.5).tolist()
-    obstacles = frozenset(kind for kind, seen in zip(("cone", "pedestrian"), there, strict=False) if seen)
-    crossroad = frozenset({"pedestrian_crossing"} if there[2] else ())
-    sure = torch.where(things >= 0.5, things, 1 - things)
-    advisory = Advisory(None, Light(LIGHTS[int(light.argmax())]), obstacles, crossroad)
-    confidence = {
-        "speed": None,
-        "light": float(light.max()),
-        "obstacles": float(sure[:2].prod()),
-        "crossroad": float(sure[2]),
-    }
-    return Answer("", advisory, confidence, 0.0)
-
-
-class Thumbnail:
-    """Eyes that see a picture as 16x8 px of colour."""
-
-    def __call__(self, images: Sequence[Image.Image]) -> list[Any]:
-        return [Glance(image) for image in images]
-
-
-class Glance:
-    def __init__(self, image: Image.Image) -> None:
-        pixels = np.asarray(image.resize((16, 8)), np.float32) - 100
-        self.details = torch.from_numpy(pixels.reshape(1, 1, -1))
 
 
 if __name__ == "__main__":
