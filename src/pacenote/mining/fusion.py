@@ -201,7 +201,7 @@ def posteriors_but_speed(votes: Votes, fusion: Fusion, without: Sequence[str] = 
 
 def with_rule(votes: Votes, told: Mapping[str, Floats]) -> Votes:
     """`votes` and, as a further source, the speed that the rule makes of the other facts' posteriors."""
-    return replace(votes, said={**votes.said, RULE: {"speed": speed.by_rule(told)}})
+    return replace(votes, said={**votes.said, RULE: {"speed": speed.by_rule(told, votes.limits)}})
 
 
 def _fit(fact: Fact, sources: tuple[str, ...], drives: Sequence[Votes]) -> FactModel:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from pacenote.advisory import Advisory, Light, asked
+from pacenote.advisory import Advisory, Light, asked, stated_limit
 from pacenote.mining.facts import FACT, FACTS
 from pacenote.mining.window import MISSING
 from pacenote.models.heads import CONDITIONS
@@ -171,7 +171,7 @@ def context_of(speed_mps: float) -> Context:
 
 class ExpertSource:
     """A detector as a source. One with heads of its own (`look:`) tells every fact of the whole image, any other what
-    its detections amount to."""
+    its detections amount to. It hears no words: where they state the limit, it says nothing of the speed."""
 
     def __init__(self, expert: Expert, name: str) -> None:
         self.expert, self.name, self.digest = expert, name, expert.digest
@@ -184,10 +184,12 @@ class ExpertSource:
             return [Said(from_detections(own, self.expert.kinds)) for own in self.expert.detect(images)]
         size = frame_size(self.expert.eyes.model)
         frames = [fit_frame(image, size, "auto") if size else image for image in images]
-        return [
-            Said({name: values for name, values in told.items() if name in FACT}, seen=conditions(told))
-            for told in self.expert.tell(frames)
-        ]
+        said = []
+        for told, before in zip(self.expert.tell(frames), given, strict=True):
+            deaf = {"speed"} if stated_limit(before) is not None else set()
+            facts = {name: values for name, values in told.items() if name in FACT and name not in deaf}
+            said.append(Said(facts, seen=conditions(told)))
+        return said
 
 
 def from_detections(detections: Sequence[Detection], kinds: frozenset[str]) -> dict[str, list[float]]:

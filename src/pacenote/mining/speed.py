@@ -2,8 +2,9 @@
 
 What a label of speed means is a rule over what can be seen (`scenes.rules`): a base that the road class gives, and
 steps down for lights, obstacles, weather. A model that reads the road class wrong is wrong for the whole drive, and no
-vote along it can tell; but the car's own pace can, for people drive about as fast as the road is made for. So the fused
-facts and the pace speak through the rule as one more source beside what labeler and experts say of the speed itself.
+vote along it can tell; but the car's own pace can, for people drive about as fast as the road is made for, and so can
+a limit that a map states. So the fused facts, the pace and the stated limit speak through the rule as one more source
+beside what labeler and experts say of the speed itself.
 """
 
 from __future__ import annotations
@@ -47,10 +48,11 @@ def pace(times: Floats, speeds: Floats) -> Ints:
     return np.where(most < 0, MISSING, np.searchsorted(PACE_KMH, most * 3.6, side="right"))
 
 
-def by_rule(posterior: Mapping[str, Floats]) -> Floats:
+def by_rule(posterior: Mapping[str, Floats], limits: Floats | None = None) -> Floats:
     """(T, speeds) what the rule makes of the likeliest facts and of every road class that may be.
 
     `posterior`: fact -> (T, values), weather, time and road class among them; what it does not hold is not there.
+    `limits`: (T,) km/h where one is stated, which then is the base instead of the road class's; NaN elsewhere.
     """
     roads = posterior["road_class"]
     told = {"light": np.zeros(len(roads), dtype=int)} | {name: p.argmax(1) for name, p in posterior.items()}
@@ -69,22 +71,24 @@ def by_rule(posterior: Mapping[str, Floats]) -> Floats:
         ],
         axis=1,
     )
+    stated = [None] * len(roads) if limits is None else [None if np.isnan(one) else int(one) for one in limits]
     found = np.zeros((len(roads), len(FACT["speed"].values)))
     for road in range(roads.shape[1]):
         share = np.where(roads[:, road] >= LEAST, roads[:, road], 0.0)
         for t in np.flatnonzero(share):
             for near, weight in ((True, NEAR), (False, 1 - NEAR)):
-                found[t, _speed(road, near, tuple(rows[t].tolist()))] += share[t] * weight
+                found[t, _speed(road, stated[t], near, tuple(rows[t].tolist()))] += share[t] * weight
     return np.asarray(found / found.sum(1, keepdims=True))
 
 
 @functools.lru_cache(maxsize=50_000)
-def _speed(road: int, near: bool, row: tuple[int, ...]) -> int:
+def _speed(road: int, limit_kmh: int | None, near: bool, row: tuple[int, ...]) -> int:
     """The class of the speed that the rule gives."""
     light, crossing, intersection, works, hazard, pedestrian, weather, time = row
     road_class = FACT["road_class"].values[road]
     seen = Seen(
-        road_class=road_class, light=LIGHT_STATES[light], light_m=0.0 if near else 2 * NEAR_LIGHT_M,
+        road_class=road_class, limit_kmh=limit_kmh,
+        light=LIGHT_STATES[light], light_m=0.0 if near else 2 * NEAR_LIGHT_M,
         place="toll" if road_class == "toll" else "junction", crossing=bool(crossing), intersection=bool(intersection),
         works=bool(works), hazard=bool(hazard), pedestrian=bool(pedestrian), weather=FACT["weather"].values[weather],
         time=FACT["time"].values[time],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from pacenote.advisory import Light
+from pacenote.advisory import Light, stated_limit
 from pacenote.errors import InputError
 from pacenote.mining.facts import FACT
 from pacenote.mining.window import MISSING
@@ -37,7 +37,8 @@ EVERY_S = 1.0  # and one frame in so many seconds, whatever is on it: a set of p
 class Votes:
     """One drive. `times` (T,) s; `signals` name -> (T,), NaN where unknown; `said` source -> fact -> (T, values), rows
     of NaN where it did not speak; `lights`, `texts` of the labeler; `seen` conditions; `frames` (T,) their indices in
-    the drive; `asked` (T,) whether the labeler was asked; `refused` index of a frame -> why nobody was."""
+    the drive; `asked` (T,) whether the labeler was asked; `refused` index of a frame -> why nobody was; `limits` (T,)
+    km/h that a map or the like states beside the picture, NaN where nothing does."""
 
     drive: str
     frames: Ints
@@ -50,6 +51,7 @@ class Votes:
     asked: npt.NDArray[np.bool_]
     refused: dict[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    limits: Floats | None = None
 
     @property
     def seconds(self) -> Floats:
@@ -213,7 +215,7 @@ def _row(frame: DriveFrame, signals: dict[str, float], said: dict[str, Said], as
         "frame": frame.index, "t": frame.time_s,
         "signals": {name: None if math.isnan(value) else value for name, value in signals.items()},
         "said": sources, "text": first.text if first else "", "light": light, "seen": seen,
-        "prompt": first.prompt if first else "", "asked": asked,
+        "prompt": first.prompt if first else "", "asked": asked, "given": frame.given,
     }  # fmt: skip
 
 
@@ -257,6 +259,7 @@ def read(file: Path, drive: str, notes: Sequence[str] = ()) -> Votes:
         np.array([row["asked"] for row in rows]),
         refused,
         tuple(notes),
+        np.array([math.nan if (limit := stated_limit(row.get("given", ""))) is None else limit for row in rows]),
     )
 
 
