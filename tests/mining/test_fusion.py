@@ -225,3 +225,21 @@ def test_gold_drives_silence_a_source_that_is_wrong_for_whole_stretches() -> Non
     several = (learnt, calibrated(learnt, gold), calibrated(learnt, gold, without))
     before, weighed, chosen = (scored(others, one, "full")["error"]["mean"] for one in several)
     assert chosen < weighed / 2 < before / 2
+
+
+def test_a_motorway_crosses_nothing_and_a_street_may(made: list, learnt: dict[str, FactModel]) -> None:
+    roads = FACT["road_class"].values
+    sure = np.full((len(made[0][0].times), len(roads)), 0.01)
+    told = {}
+    for road in ("motorway", "toll", "urban"):
+        own = sure.copy()
+        own[:, roads.index(road)] = 0.96
+        seen = dataclasses.replace(
+            made[0][0], said={name: {**p, "road_class": own} for name, p in made[0][0].said.items()}
+        )
+        told[road] = fusion.posteriors(fusion.fit([seen]), seen)
+    for name in ("crossroad.intersection", "crossroad.pedestrian_crossing"):
+        assert told["motorway"][name][:, 1].max() < 0.1
+        assert told["toll"][name][:, 1].max() < 0.1
+        assert told["urban"][name][:, 1].max() > 0.9
+        assert np.allclose(told["motorway"][name].sum(1), 1)

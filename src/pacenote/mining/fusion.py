@@ -37,6 +37,7 @@ MOTION_HELD = 30.0  # counts of what is expected of motion
 MOTION = "motion"
 VIEWS = ("fair", "night", "wet")
 MOVED: Mapping[str, Floats] = {"light": motion.LIGHT_START, "road_class": speed.PACE_START}
+FREE = ("motorway", "toll")  # roads that cross nothing on the level: no junctions, no marked crossings
 HIDDEN_NAMES = tuple(fact.name for fact in HIDDEN)
 HAZARDS: Mapping[str, tuple[float, float]] = {  # a second, a metre: where EM starts
     "light": (0.08, 0.01), "weather": (1e-4, 1e-5), "time": (1e-4, 1e-5), "road_class": (1e-4, 2e-3),
@@ -196,7 +197,14 @@ def posteriors(fusion: Fusion, votes: Votes, without: Sequence[str] = ()) -> dic
 
 def posteriors_but_speed(votes: Votes, fusion: Fusion, without: Sequence[str] = ()) -> dict[str, Floats]:
     """Fact -> (T, values) of all facts that the rule of the speed reads."""
-    return {name: model.posterior(votes, without) for name, model in fusion.items() if name != "speed"}
+    found = {name: model.posterior(votes, without) for name, model in fusion.items() if name != "speed"}
+    if "road_class" in found:
+        free = found["road_class"][:, [FACT["road_class"].values.index(road) for road in FREE]].sum(1)
+        for name in found:
+            if FACT[name].slot == "crossroad":
+                there = found[name][:, PRESENT] * (1 - free)
+                found[name] = np.stack([1 - there, there], axis=1)
+    return found
 
 
 def with_rule(votes: Votes, told: Mapping[str, Floats]) -> Votes:
