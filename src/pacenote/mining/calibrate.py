@@ -23,6 +23,8 @@ from pacenote.mining.fusion import (
     RULE,
     FactModel,
     Fusion,
+    free_road,
+    off_free,
     posteriors,
     posteriors_but_speed,
     split_view,
@@ -62,12 +64,15 @@ def calibrated(
         votes = [own for own, _ in gold]
         if slot == "speed" and any(RULE in row for row in fusion["speed"].sources):
             votes = [with_rule(own, posteriors_but_speed(own, found)) for own in votes]
+        free = None
+        if slot == "crossroad" and "road_class" in found:
+            free = free_road(np.concatenate([found["road_class"].posterior(own) for own in votes]))
         able = [one for one in (fusion, *others) if set(truths) <= set(one)]
-        fitted = [_fitted({name: one[name] for name in truths}, votes, truths) for one in able]
+        fitted = [_fitted({name: one[name] for name in truths}, votes, truths, free) for one in able]
         best = min(fitted, key=lambda told: told[0])
         for source in sorted({split_view(row)[0] for model in best[1].values() for row in model.sources}):
             tries = [{name: _heard(model, source, share) for name, model in best[1].items()} for share in SHARES]
-            best = min([best, *(_fitted(one, votes, truths) for one in tries)], key=lambda told: told[0])
+            best = min([best, *(_fitted(one, votes, truths, free) for one in tries)], key=lambda told: told[0])
         found |= best[1]
     return found
 
@@ -78,16 +83,18 @@ def _heard(model: FactModel, source: str, share: float) -> FactModel:
 
 
 def _fitted(
-    models: Mapping[str, FactModel], votes: Sequence[Votes], truths: Mapping[str, Ints]
+    models: Mapping[str, FactModel], votes: Sequence[Votes], truths: Mapping[str, Ints], free: Floats | None = None
 ) -> tuple[float, dict[str, FactModel]]:
     """The log loss of the models of one slot, summed over its facts, with the temperature that they share and the doubt
-    of each that make it least; and the models with these."""
+    of each that make it least; and the models with these. `free` (T,): of junctions and crossings, see `off_free`."""
     losses: dict[tuple[str, float, float], float] = {}
     for name, model in models.items():
         p = np.concatenate([replace(model, temperature=1.0, doubt=0.0).posterior(own) for own in votes])
         known = truths[name] != MISSING
         for t, d in itertools.product(TEMPERATURES, DOUBTS):
-            losses[name, t, d] = log_loss(tempered(p[known], t, d), truths[name][known])
+            told = tempered(p[known], t, d)
+            told = told if free is None else off_free(told, free[known])
+            losses[name, t, d] = log_loss(told, truths[name][known])
     total = {t: sum(min(losses[name, t, d] for d in DOUBTS) for name in models) for t in TEMPERATURES}
     t = min(total, key=lambda one: total[one])
     doubts = {name: min(DOUBTS, key=lambda d: losses[name, t, d]) for name in models}

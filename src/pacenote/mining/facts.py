@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from pacenote.advisory import CROSSROADS, OBSTACLES, Advisory, Truth
 from pacenote.advisory.domain import LIGHT_STATES, SPEEDS
+from pacenote.data.doubt import NEAR_KMH
 from pacenote.errors import InputError
 from pacenote.mining.window import MISSING
 from pacenote.models.heads import CONDITIONS
 
 Floats = npt.NDArray[np.float64]
 ABSENT, PRESENT = 0, 1
-SPEED_SLACK = 1  # classes of 5 km/h: a speed one step off is not counted as wrong
+SPEED_SLACK = NEAR_KMH // (SPEEDS[1] - SPEEDS[0])  # classes: a speed that is off by so little is not counted as wrong
 
 
 @dataclass(frozen=True)

@@ -199,12 +199,20 @@ def posteriors_but_speed(votes: Votes, fusion: Fusion, without: Sequence[str] = 
     """Fact -> (T, values) of all facts that the rule of the speed reads."""
     found = {name: model.posterior(votes, without) for name, model in fusion.items() if name != "speed"}
     if "road_class" in found:
-        free = found["road_class"][:, [FACT["road_class"].values.index(road) for road in FREE]].sum(1)
-        for name in found:
-            if FACT[name].slot == "crossroad":
-                there = found[name][:, PRESENT] * (1 - free)
-                found[name] = np.stack([1 - there, there], axis=1)
+        free = free_road(found["road_class"])
+        found |= {name: off_free(p, free) for name, p in found.items() if FACT[name].slot == "crossroad"}
     return found
+
+
+def free_road(road_class: Floats) -> Floats:
+    """(T,) the probability of a road of `FREE`, from that of each class (T, classes)."""
+    return np.asarray(road_class[:, [FACT["road_class"].values.index(road) for road in FREE]].sum(1))
+
+
+def off_free(p: Floats, free: Floats) -> Floats:
+    """(T, 2) the posterior `p` of a junction or crossing, which is none on a road that crosses nothing: `free` (T,)."""
+    there = p[:, PRESENT] * (1 - free)
+    return np.stack([1 - there, there], axis=1)
 
 
 def with_rule(votes: Votes, told: Mapping[str, Floats]) -> Votes:
