@@ -5,10 +5,10 @@
 Streets are drawn, 64x32 px: a lamp or none, a cone, a person, a zebra crossing, by day and by night, in four weathers,
 as often as in rendered streets, and the pairs are labelled as wrongly as a labeler labels drives (drawn/world.py). The
 starter painter learns them from scratch. Two judges, small convolutional networks of other shapes, learn to read
-drawings of known truth in which nothing is rare. Then the rounds go as they always do: the first judge decides, the
-second only watches, a control trains as long on the original pairs. Beside it stand a painter that learns those of the
-pairs that the first judge agrees with, and an oracle. At the end students learn from the pairs with and without what
-was painted. A stopped run goes on where it was.
+drawings of known truth in which nothing is rare. Pairs of which the first judge reads otherwise are refused, as
+`--do pairs` does, and the rounds go as they always do: the first judge decides, the second only watches. Beside them
+stand a control, trained as long on the original pairs, one on those that were not refused, and an oracle. At the end
+students learn from the pairs with and without what was painted. A stopped run goes on where it was.
 
 It shows what the rounds do to a painter that can be trained here; rendered streets take a GPU (docs/imagine.md).
 """
@@ -73,6 +73,8 @@ def main() -> int:
         calibrate(judge, known)
     trust = {judge.name: judge.trust for judge in judges}
     held = read_pairs(pairs.path)
+    chosen = agreed(judges[0], held)
+    say(f"{len(chosen)} of {len(held)} pairs show what they say, as the first judge reads them")
     # A small painter's pictures are softer than drawings, all of them: sharpness chooses nothing here.
     jury = Jury(*judges, Thumbnail(), None, Usual.of(held, SIZE), word_screen, Limits(quality=0.0))  # type: ignore[arg-type]
     lora = PaintLora(
@@ -80,24 +82,23 @@ def main() -> int:
         accumulate=1, seed=args.seed,
     )  # fmt: skip
     loop = LoopOptions(
-        rounds=args.rounds, specs=150, images=6, keep=2, probe=args.probe, own=0.7, control=True, lora=lora,
-        seed=args.seed,
+        rounds=args.rounds, specs=150, images=4, keep=2, probe=args.probe, own=0.7, lora=lora, seed=args.seed
     )  # fmt: skip
     settings = {"options": loop, "painter": painter.digest, "judges": [judge.digest for judge in judges]}
     run = RunDirectory.open(args.out / "rounds", "drawn rounds", settings, seed=args.seed)
-    rounds = Loop(held, painter, jury, run.path, loop)
+    rounds = Loop(chosen, painter, jury, run.path, loop)
     figures = {**rounds.run(), "trust": {name: {s: one[s]["right"] for s in SEEN} for name, one in trust.items()}}
-    names = sorted(path.parent.name for path in rounds.out.glob("*/scores.json"))
-    show(rounds.out, figures, trust, {name: judge_round(rounds.out / name, jury) for name in names})
     if top := figures["best"]:
-        figures["oracle"] = learn_beside(rounds, top, "oracle", [held, ideal(rounds, top)])
-        figures["chosen"] = learn_beside(rounds, top, "chosen", [agreed(judges[0], held)])
+        beside = {"control": [held], "chosen": [chosen], "oracle": [chosen, ideal(rounds, top)]}
+        figures |= {name: learn_beside(rounds, top, name, groups) for name, groups in beside.items()}
         control = watched(rounds.out / f"control-probe-{top:02d}")
         for name in ("probe", "chosen-probe", "oracle-probe"):
             own = watched(rounds.out / f"{name}-{top:02d}")
             slots, whole = gain(own, control, args.seed), gain(whole_of(own), whole_of(control), args.seed)
             figures[f"gain of {name}"] = {"slots": slots, "whole": whole}
             say(f"{name} over the control, second judge: slots {words(slots)}, whole advisories {words(whole)}")
+    names = sorted(path.parent.name for path in rounds.out.glob("*/scores.json"))
+    show(rounds.out, figures, trust, {name: judge_round(rounds.out / name, jury) for name in names})
     if (rounds.out / "dataset" / "dataset.json").is_file():
         figures["students"] = students(pairs, Dataset.open(rounds.out / "dataset"), args.out, args.seed)
     if args.json:
