@@ -243,3 +243,14 @@ def test_a_motorway_crosses_nothing_and_a_street_may(made: list, learnt: dict[st
         assert told["toll"][name][:, 1].max() < 0.1
         assert told["urban"][name][:, 1].max() > 0.9
         assert np.allclose(told["motorway"][name].sum(1), 1)
+
+
+def test_the_rule_is_silent_where_two_roads_are_as_likely(made: list) -> None:
+    roads, frames = FACT["road_class"].values, len(made[0][0].times)
+    p = np.zeros((frames, len(roads)))
+    p[:, roads.index("urban")] = p[:, roads.index("arterial")] = 0.5
+    p[0] = np.eye(len(roads))[roads.index("urban")]
+    seen = {name: np.eye(len(FACT[name].values))[[0] * frames] for name in ("weather", "time")}
+    said = fusion.with_rule(made[0][0], {**seen, "road_class": p}).labels("speed", fusion.RULE)
+    assert FACT["speed"].values[said[0]] == 50
+    assert (said[1:] == MISSING).all()

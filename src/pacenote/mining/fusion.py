@@ -28,6 +28,7 @@ SURE = 0.85  # probability from which a source's word is the sure one of its cla
 RIGHT, EXPERT_RIGHT = 0.65, 0.85  # how often, before anything is learnt: EM needs to be told which way round
 SURE_WHEN_RIGHT, SURE_WHEN_WRONG = 0.6, 0.4
 RULE = "rule"  # the speed that the rule makes of the other facts: see `speed`
+RULE_SURE = 0.6  # probability of its likeliest speed below which the rule is silent: roads that it cannot tell apart
 SPEED_STEP = {LABELER: 4.0, RULE: 1.0}  # classes: how far a speed that is wrong lies off
 EXPERT_STEP = 1.5
 SLOW = 0.025  # of a condition one frame tells so much: what a source takes a road for, it does so for some ten seconds
@@ -216,8 +217,11 @@ def off_free(p: Floats, free: Floats) -> Floats:
 
 
 def with_rule(votes: Votes, told: Mapping[str, Floats]) -> Votes:
-    """`votes` and, as a further source, the speed that the rule makes of the other facts' posteriors."""
-    return replace(votes, said={**votes.said, RULE: {"speed": speed.by_rule(told, votes.limits)}})
+    """`votes` and, as a further source, the speed that the rule makes of the other facts' posteriors, where they leave
+    little doubt about it: a road that is taken for another is so for a whole drive, against all who see the speed."""
+    found = speed.by_rule(told, votes.limits)
+    found = np.where(found.max(1, keepdims=True) < RULE_SURE, np.nan, found)
+    return replace(votes, said={**votes.said, RULE: {"speed": found}})
 
 
 def _fit(fact: Fact, sources: tuple[str, ...], drives: Sequence[Votes]) -> FactModel:
