@@ -227,6 +227,27 @@ def test_gold_drives_silence_a_source_that_is_wrong_for_whole_stretches() -> Non
     assert chosen < weighed / 2 < before / 2
 
 
+def test_gold_drives_silence_a_source_that_takes_roads_for_others() -> None:
+    roads = FACT["road_class"].values
+    made = []
+    for seed in range(8):
+        own, truth = votes(seed, motion=False)
+        true = np.full(len(own.times), seed % len(roads))
+        said = dict(own.said)
+        for name, took in (("e", true), ("labeler", (true + 1) % len(roads)), ("other", (true + 1) % len(roads))):
+            said[name] = {**said.get(name, {}), "road_class": np.eye(len(roads))[took] * 0.95 + 0.01}
+        made.append((dataclasses.replace(own, said=said), {**truth, "road_class": true}))
+    gold, others = made[:4], made[4:]
+    drives = [own for own, _ in others]
+    learnt = fusion.fit(drives)
+
+    def right(fused: dict[str, FactModel]) -> float:
+        told = [fused["road_class"].posterior(own).argmax(1) == truth["road_class"] for own, truth in others]
+        return float(np.concatenate(told).mean())
+
+    assert right(learnt) <= 0.5 < 0.9 < right(calibrated(learnt, gold, fusion.fit_without(drives)))
+
+
 def test_a_motorway_crosses_nothing_and_a_street_may(made: list, learnt: dict[str, FactModel]) -> None:
     roads = FACT["road_class"].values
     sure = np.full((len(made[0][0].times), len(roads)), 0.01)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from pacenote.advisory import SLOTS
 from pacenote.mining.facts import FACT, PRESENT
 from pacenote.mining.fusion import (
+    HIDDEN_NAMES,
     RULE,
     FactModel,
     Fusion,
@@ -49,19 +50,20 @@ def calibrated(
     fusion: Fusion, gold: Sequence[tuple[Votes, Truths]], others: Sequence[Fusion] = ()
 ) -> dict[str, FactModel]:
     """`fusion` with the temperatures and doubts that make the truth of `gold` likeliest. Each slot is that of `others`
-    instead (see `fusion.fit_without`), and a source there counts for one of SHARES of its trust, where that makes its
-    truth likelier still.
+    instead (see `fusion.fit_without`), and a source there counts for one of SHARES of its trust, where its truth is
+    likelier so; likewise the weather, the time and the road class, on which the speed rests.
 
     Agreement tells who is right only as long as sources err apart: one that is wrong for a whole stretch agrees with
     itself. Kinds of one slot share all this but the doubt: most are too rare for their own.
     """
     found = {name: replace(model, temperature=1.0, doubt=0.0) for name, model in fusion.items()}
-    for slot in sorted(SLOTS, key=lambda slot: slot == "speed"):  # the rule of the speed hears the others
-        truths = {name: np.concatenate([truth[name] for _, truth in gold]) for name in found if FACT[name].slot == slot}
-        truths = {name: truth for name, truth in truths.items() if (truth != MISSING).any()}
+    slots = sorted(SLOTS, key=lambda slot: slot == "speed")  # the rule of the speed hears the others
+    for group in [*((name,) for name in HIDDEN_NAMES), *(tuple(n for n in found if FACT[n].slot == s) for s in slots)]:
+        told = {name: np.concatenate([truth[name] for _, truth in gold]) for name in group if name in found}
+        truths = {name: truth for name, truth in told.items() if (truth != MISSING).any()}
         if not truths:
             continue
-        votes = [own for own, _ in gold]
+        slot, votes = FACT[group[0]].slot, [own for own, _ in gold]
         if slot == "speed" and any(RULE in row for row in fusion["speed"].sources):
             votes = [with_rule(own, posteriors_but_speed(own, found)) for own in votes]
         free = None
