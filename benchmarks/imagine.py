@@ -1,4 +1,4 @@
-"""What the rounds of `pacenote imagine` gain over their control, in a world that two cores learn in minutes.
+"""What the rounds of `pacenote imagine` gain over their control, in a world that a core learns in an hour.
 
     python benchmarks/imagine.py --out runs/drawn --json drawn.json
 
@@ -52,8 +52,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--guidance", type=float, default=1.0, help="of the painter; above 1 it paints twice (1)")
     parser.add_argument("--right", action="store_true", help="every label of the pairs is right")
-    parser.add_argument("--painter-steps", type=int, default=1500, metavar="N", help="of the UNet (1500)")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--painter-steps", type=int, default=4500, metavar="N", help="of the UNet (4500)")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=500, metavar="N", help="of the LoRA, a round (500)")
     parser.add_argument("--probe", type=int, default=200, metavar="N", help="specs that are never learnt from (200)")
     parser.add_argument("--seed", type=int, default=0)

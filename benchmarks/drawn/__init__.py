@@ -1,1 +1,1 @@
-"""A drawn world that `benchmarks/imagine.py` learns: no street of a renderer, but two cores learn it in minutes."""
+"""A drawn world that `benchmarks/imagine.py` learns: no renderer's streets, but one core learns it in an hour."""
