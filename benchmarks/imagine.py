@@ -5,10 +5,10 @@
 Streets are drawn, 64x32 px: a lamp or none, a cone, a person, a zebra crossing, by day and by night, in four weathers,
 as often as in rendered streets, and the pairs are labelled as wrongly as a labeler labels drives (drawn/world.py). The
 starter painter learns them from scratch. Two judges, small convolutional networks of other shapes, learn to read
-drawings of known truth in which nothing is rare. Pairs of which the first judge reads otherwise are refused, as
-`--do pairs` does, and the rounds go as they always do: the first judge decides, the second only watches. Beside them
-stand a control, trained as long on the original pairs, one on those that were not refused, and an oracle. At the end
-students learn from the pairs with and without what was painted. A stopped run goes on where it was.
+drawings of known truth in which nothing is rare. Pairs that the first judge reads otherwise are refused (`--do pairs`:
+those where it is sure), and the rounds go as they always do: the first judge decides, the second only watches. Beside
+them stand a control, trained as long on the original pairs, one on those that were not refused, and an oracle. At the
+end students learn from the pairs with and without what was painted. A stopped run goes on where it was.
 
 It shows what the rounds do to a painter that can be trained here; rendered streets take a GPU (docs/imagine.md).
 """
@@ -33,7 +33,7 @@ from pacenote.imagine.judge import Judge, agree, calibrate
 from pacenote.imagine.loop import Loop, LoopOptions
 from pacenote.imagine.lora import PaintLora
 from pacenote.imagine.painter import open_painter
-from pacenote.imagine.pairs import Pair, read_pairs
+from pacenote.imagine.pairs import Pair, read_pairs, surely_other
 from pacenote.imagine.quality import Usual
 from pacenote.imagine.rounds import Jury, judge_round
 from pacenote.imagine.score import Limits
@@ -121,11 +121,7 @@ def ideal(rounds: Loop, top: int) -> list[Pair]:
 def agreed(judge: Judge, pairs: Sequence[Pair]) -> list[Pair]:
     """Those of the pairs in which `judge` reads what they say: what choosing does without painting."""
     read = judge.read([pair.picture.open() for pair in pairs])
-    return [
-        pair
-        for pair, answer in zip(pairs, read, strict=True)
-        if all(agree(answer.advisory, pair.spec)[slot] for slot in SEEN)
-    ]
+    return [pair for pair, told in zip(pairs, read, strict=True) if surely_other(told, pair.spec, 0.0) is None]
 
 
 def learn_beside(rounds: Loop, top: int, name: str, groups: Sequence[Sequence[Pair]]) -> dict[str, Any]:

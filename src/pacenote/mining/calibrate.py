@@ -57,9 +57,10 @@ def calibrated(
     itself. Kinds of one slot share all this but the doubt: most are too rare for their own.
     """
     found = {name: replace(model, temperature=1.0, doubt=0.0) for name, model in fusion.items()}
-    slots = sorted(SLOTS, key=lambda slot: slot == "speed")  # the rule of the speed hears the others
-    for group in [*((name,) for name in HIDDEN_NAMES), *(tuple(n for n in found if FACT[n].slot == s) for s in slots)]:
-        told = {name: np.concatenate([truth[name] for _, truth in gold]) for name in group if name in found}
+    by_slot = [[name for name in found if FACT[name].slot == slot] for slot in (*SLOTS[1:], "speed")]
+    hidden = [[name] for name in HIDDEN_NAMES if name in found]
+    for group in (*hidden, *by_slot):  # crossroads rest on the road, the speed on all
+        told = {name: np.concatenate([truth[name] for _, truth in gold]) for name in group}
         truths = {name: truth for name, truth in told.items() if (truth != MISSING).any()}
         if not truths:
             continue
