@@ -45,3 +45,25 @@ def test_an_expert_that_hears_no_words_says_nothing_of_the_speed_where_they_stat
     plain, told = source.say([frame, frame], ["", LIMIT.format(80)], [10.0, 10.0])
     assert set(plain.facts) - set(told.facts) == {"speed"}
     assert plain.seen == told.seen
+
+
+def test_all_that_may_be_is_the_mean_over_what_may_be() -> None:
+    rng = np.random.default_rng(0)
+    facts = [fact for fact in FACT.values() if fact.name != "speed"]
+    posterior = {fact.name: rng.dirichlet(np.ones(len(fact.values)), size=6) for fact in facts}
+    limits = np.array([np.nan, 50.0, np.nan, 80.0, 50.0, np.nan])
+    draws = 4000
+    mean = np.zeros((6, len(FACT["speed"].values)))
+    for _ in range(draws):
+        drawn = {
+            name: np.stack([np.eye(p.shape[1])[rng.choice(p.shape[1], p=row)] for row in p])
+            for name, p in posterior.items()
+        }
+        mean += speed.by_rule(drawn, limits) / draws
+    np.testing.assert_allclose(speed.over_all(posterior, limits), mean, atol=0.04)
+
+
+def test_all_that_may_be_of_sure_facts_is_what_the_rule_says_of_them() -> None:
+    for road in ("motorway", "urban", "toll"):
+        told = sure(road_class=road, time="night")
+        np.testing.assert_allclose(speed.over_all(told), speed.by_rule(told), atol=1e-12)

@@ -32,6 +32,7 @@ from pacenote.mining.fusion import (
     tempered,
     with_rule,
 )
+from pacenote.mining.pool import pooled
 from pacenote.mining.votes import Votes
 from pacenote.mining.window import MISSING
 
@@ -56,7 +57,7 @@ def calibrated(
     Agreement tells who is right only as long as sources err apart: one that is wrong for a whole stretch agrees with
     itself. Kinds of one slot share all this but the doubt: most are too rare for their own.
     """
-    found = {name: replace(model, temperature=1.0, doubt=0.0) for name, model in fusion.items()}
+    found = {name: replace(model, temperature=1.0, doubt=0.0, pool=None) for name, model in fusion.items()}
     by_slot = [[name for name in found if FACT[name].slot == slot] for slot in (*SLOTS[1:], "speed")]
     hidden = [[name] for name in HIDDEN_NAMES if name in found]
     for group in (*hidden, *by_slot):  # crossroads rest on the road, the speed on all
@@ -76,7 +77,10 @@ def calibrated(
         for source in sorted({split_view(row)[0] for model in best[1].values() for row in model.sources}):
             tries = [{name: _heard(model, source, share) for name, model in best[1].items()} for share in SHARES]
             best = min([best, *(_fitted(one, votes, truths, free) for one in tries)], key=lambda told: told[0])
-        found |= best[1]
+        chains = {name: [model.posterior(own) for own in votes] for name, model in best[1].items()}
+        apart = {name: [truth[name] for _, truth in gold] for name in chains}
+        pools = pooled(chains, votes, apart, but=[RULE])
+        found |= {name: replace(model, pool=pools.get(name)) for name, model in best[1].items()}
     return found
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pacenote.mining import motion, speed
 from pacenote.mining.chain import Chain, Track
 from pacenote.mining.facts import ABSENT, CONDITION, FACT, HIDDEN, PRESENT, Fact
+from pacenote.mining.pool import Pool
 from pacenote.mining.votes import LABELER, Votes
 from pacenote.mining.window import MISSING
 
@@ -28,6 +29,7 @@ SURE = 0.85  # probability from which a source's word is the sure one of its cla
 RIGHT, EXPERT_RIGHT = 0.65, 0.85  # how often, before anything is learnt: EM needs to be told which way round
 SURE_WHEN_RIGHT, SURE_WHEN_WRONG = 0.6, 0.4
 RULE = "rule"  # the speed that the rule makes of the other facts: see `speed`
+WHOLE = "rule, all that may be"  # the same as a pool hears it, with all doubts of the other facts
 RULE_SURE = 0.6  # probability of its likeliest speed below which the rule is silent: roads that it cannot tell apart
 SPEED_STEP = {LABELER: 4.0, RULE: 1.0}  # classes: how far a speed that is wrong lies off
 EXPERT_STEP = 1.5
@@ -50,7 +52,7 @@ HAZARD = (0.005, 0.02)
 class FactModel:
     """The chain of one fact. `sources`: what each vote row is, "name" or "name@view"; `trust` their exponents. What the
     chain says is made to mean it by `temperature` and by `doubt`, the share of frames of which it knows nothing; a kind
-    is labelled from the probability `least` on."""
+    is labelled from the probability `least` on. `pool`: what gold drives add to the chain."""
 
     fact: str
     sources: tuple[str, ...]
@@ -59,11 +61,13 @@ class FactModel:
     temperature: float = 1.0
     doubt: float = 0.0
     least: float = 0.5
+    pool: Pool | None = None
 
     def posterior(self, votes: Votes, without: Sequence[str] = ()) -> Floats:
         """(T, values) probabilities; `without` sources of those names."""
         track = track_of(votes, self.fact, self.sources, without)
-        return tempered(self.chain.posterior(track, self.trust), self.temperature, self.doubt)
+        told = tempered(self.chain.posterior(track, self.trust), self.temperature, self.doubt)
+        return self.pool.posterior(told, votes, self.fact, without) if self.pool else told
 
     def labels(self, posterior: Floats) -> Ints:
         """(T,) the class that each row of a posterior (T, values) is labelled with."""
@@ -78,6 +82,7 @@ class FactModel:
             "temperature": self.temperature, "doubt": self.doubt, "least": self.least, "prior": chain.prior.tolist(),
             "per_s": chain.per_s, "per_m": chain.per_m,
             "confusion": [one.tolist() for one in chain.confusion],
+            "pool": self.pool.to_dict() if self.pool else None,
         }  # fmt: skip
 
     @classmethod
@@ -89,6 +94,7 @@ class FactModel:
         return cls(
             held["fact"], tuple(held["sources"]), chain, tuple(held["trust"]), float(held["temperature"]),
             float(held["doubt"]), float(held.get("least", 0.5)),
+            Pool.from_dict(held["pool"]) if held.get("pool") else None,
         )  # fmt: skip
 
 
@@ -221,7 +227,8 @@ def with_rule(votes: Votes, told: Mapping[str, Floats]) -> Votes:
     little doubt about it: a road that is taken for another is so for a whole drive, against all who see the speed."""
     found = speed.by_rule(told, votes.limits)
     found = np.where(found.max(1, keepdims=True) < RULE_SURE, np.nan, found)
-    return replace(votes, said={**votes.said, RULE: {"speed": found}})
+    whole = speed.over_all(told, votes.limits)
+    return replace(votes, said={**votes.said, RULE: {"speed": found}, WHOLE: {"speed": whole}})
 
 
 def _fit(fact: Fact, sources: tuple[str, ...], drives: Sequence[Votes]) -> FactModel:

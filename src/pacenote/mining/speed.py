@@ -10,7 +10,8 @@ beside what labeler and experts say of the speed itself.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,7 @@ PACE_START = np.array(
 )
 """What is expected of the pace on each class of road before any drive was seen: limits there, and queues."""
 NEAR = 0.7  # how often a red or yellow light that is named is within `rules.NEAR_LIGHT_M`
+AT_ONCE = 128  # frames whose combinations of facts, 24,000 each, are held at once
 LEAST = 0.02  # probability from which a road class is thought of
 
 
@@ -79,6 +81,49 @@ def by_rule(posterior: Mapping[str, Floats], limits: Floats | None = None) -> Fl
             for near, weight in ((True, NEAR), (False, 1 - NEAR)):
                 found[t, _speed(road, stated[t], near, tuple(rows[t].tolist()))] += share[t] * weight
     return np.asarray(found / found.sum(1, keepdims=True))
+
+
+def over_all(posterior: Mapping[str, Floats], limits: Floats | None = None) -> Floats:
+    """(T, speeds) what the rule makes of all that may be true, with facts taken as independent. See `by_rule`."""
+    frames = len(posterior["road_class"])
+    none = np.tile([1.0, 0.0], (frames, 1))
+    there = {name.split(".")[1]: p for name, p in posterior.items() if "." in name}
+    light = posterior.get("light", np.tile(np.eye(1, len(FACT["light"].values))[0], (frames, 1)))
+    shares = [
+        posterior["road_class"], np.tile([1 - NEAR, NEAR], (frames, 1)), light,
+        there.get("pedestrian_crossing", none), there.get("intersection", none), _any(there, WORKS, none),
+        _any(there, HAZARDS, none), there.get("pedestrian", none), posterior["weather"], posterior["time"],
+    ]  # fmt: skip
+    stated = np.full(frames, np.nan) if limits is None else limits
+    found = np.empty((frames, len(FACT["speed"].values)))
+    for at in range(0, frames, AT_ONCE):
+        part = slice(at, at + AT_ONCE)
+        joint = shares[0][part]
+        for share in shares[1:]:
+            joint = (joint[:, :, None] * share[part, None, :]).reshape(len(joint), -1)
+        for limit in np.unique(stated[part]):  # one NaN for all that are not stated
+            own = np.isnan(stated[part]) if np.isnan(limit) else stated[part] == limit
+            found[part][own] = joint[own] @ _table(None if np.isnan(limit) else int(limit))
+    return np.asarray(found / found.sum(1, keepdims=True))
+
+
+def _any(there: Mapping[str, Floats], kinds: Sequence[str], none: Floats) -> Floats:
+    """(T, 2) the probability of none and of any of `kinds`."""
+    absent = np.prod([there.get(kind, none)[:, 0] for kind in kinds], axis=0)
+    return np.stack([absent, 1 - absent], axis=1)
+
+
+@functools.lru_cache(maxsize=32)
+def _table(limit_kmh: int | None) -> Floats:
+    """(all combinations of what the rule reads, speeds) 1 where the rule gives that speed, in the order of
+    `over_all`."""
+    sizes = [len(FACT["road_class"].values), 2, len(LIGHT_STATES), 2, 2, 2, 2, 2]
+    sizes += [len(FACT[name].values) for name in ("weather", "time")]
+    speeds = [
+        _speed(road, limit_kmh, bool(near), tuple(row))
+        for road, near, *row in itertools.product(*(range(size) for size in sizes))
+    ]
+    return np.asarray(np.eye(len(FACT["speed"].values))[speeds])
 
 
 @functools.lru_cache(maxsize=50_000)
