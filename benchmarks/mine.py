@@ -89,7 +89,7 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
 
     def scored(
         learnt: dict[str, Any], method: str = "full", *, without: Sequence[str] = (), hard: bool = False,
-        others: Any = (),
+        others: Any = (), pools: bool = True,
     ) -> Any:  # fmt: skip
         """Labels of the test drives; calibrated where there are gold drives, without what some sources said there."""
         found = []
@@ -98,18 +98,19 @@ def labels(args: argparse.Namespace) -> dict[str, Any]:
             own = learnt
             if known and method == "full":
                 known = [(votes.but(*without), truth) for votes, truth in known]
-                own = with_thresholds(calibrated(learnt, known, others), [votes for votes, _ in test])
+                own = with_thresholds(calibrated(learnt, known, others, pools=pools), [votes for votes, _ in test])
             found += [(test[k][0], label(test[k][0], own, method, hard=hard), test[k][1]) for k in part]
         return score(found)
 
     mined = [own for own, _ in test]  # gold drives take part in calibration alone
     experts = sorted({name for own in mined for name in own.said} - {LABELER})
-    learnt = fusion.fit(mined)
+    learnt, without_each = fusion.fit(mined), fusion.fit_without(mined)
     rows = {
         "raw labels": scored(learnt, "raw"),
         "majority window (paper)": scored(learnt, "window"),
         "window, then hard motion (paper)": scored(learnt, "window", hard=True),
-        "full": scored(learnt, others=fusion.fit_without(mined)),
+        "full": scored(learnt, others=without_each),
+        "without pools": scored(learnt, others=without_each, pools=False),
         "full, uncalibrated": score([(own, label(own, learnt), truth) for own, truth in test]),
         "all sources everywhere": scored(learnt),
         "without motion": scored(

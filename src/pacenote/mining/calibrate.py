@@ -1,7 +1,8 @@
 """Posteriors that mean what they say: a temperature a slot and a doubt a fact, fitted on drives of known truth.
 
 A chain takes frames for independent looks and a kind that no source can see for absent; both make it too sure. The
-temperature mends the first (Guo et al. 2017), the doubt the second. Known truth also tells which sources to hear.
+temperature mends the first (Guo et al. 2017), the doubt the second. Known truth also tells which sources to hear, and
+how much their own probabilities are worth beside the chain (`pool`).
 
 Only a probability that means what it says can tell from where on a kind is worth a label. The likeliest of yes and no
 names a kind that sources often miss in few of its frames, and a student learns to miss it, too; F1, by which students
@@ -48,14 +49,15 @@ LEAST_F1 = 0.25  # expected of a kind's labels at their best; of less no thresho
 
 
 def calibrated(
-    fusion: Fusion, gold: Sequence[tuple[Votes, Truths]], others: Sequence[Fusion] = ()
+    fusion: Fusion, gold: Sequence[tuple[Votes, Truths]], others: Sequence[Fusion] = (), *, pools: bool = True
 ) -> dict[str, FactModel]:
     """`fusion` with the temperatures and doubts that make the truth of `gold` likeliest. Each slot is that of `others`
     instead (see `fusion.fit_without`), and a source there counts for one of SHARES of its trust, where its truth is
     likelier so; likewise the weather, the time and the road class, on which the speed rests.
 
     Agreement tells who is right only as long as sources err apart: one that is wrong for a whole stretch agrees with
-    itself. Kinds of one slot share all this but the doubt: most are too rare for their own.
+    itself. Kinds of one slot share all this but the doubt: most are too rare for their own. Last, `pools` weigh what
+    sources said in probabilities beside the chain, where that holds for gold drives that took no part (`pool.pooled`).
     """
     found = {name: replace(model, temperature=1.0, doubt=0.0, pool=None) for name, model in fusion.items()}
     by_slot = [[name for name in found if FACT[name].slot == slot] for slot in (*SLOTS[1:], "speed")]
@@ -77,10 +79,11 @@ def calibrated(
         for source in sorted({split_view(row)[0] for model in best[1].values() for row in model.sources}):
             tries = [{name: _heard(model, source, share) for name, model in best[1].items()} for share in SHARES]
             best = min([best, *(_fitted(one, votes, truths, free) for one in tries)], key=lambda told: told[0])
-        chains = {name: [model.posterior(own) for own in votes] for name, model in best[1].items()}
-        apart = {name: [truth[name] for _, truth in gold] for name in chains}
-        pools = pooled(chains, votes, apart, but=[RULE])
-        found |= {name: replace(model, pool=pools.get(name)) for name, model in best[1].items()}
+        found |= best[1]
+        if pools:
+            chains = {name: [model.posterior(own) for own in votes] for name, model in best[1].items()}
+            weighed = pooled(chains, votes, {name: [truth[name] for _, truth in gold] for name in chains}, but=[RULE])
+            found |= {name: replace(found[name], pool=pool) for name, pool in weighed.items()}
     return found
 
 
