@@ -37,7 +37,6 @@ PACE_START = np.array(
 )
 """What is expected of the pace on each class of road before any drive was seen: limits there, and queues."""
 NEAR = 0.7  # how often a red or yellow light that is named is within `rules.NEAR_LIGHT_M`
-AT_ONCE = 128  # frames whose combinations of facts, 24,000 each, are held at once
 LEAST = 0.02  # probability from which a road class is thought of
 
 
@@ -90,20 +89,18 @@ def over_all(posterior: Mapping[str, Floats], limits: Floats | None = None) -> F
     there = {name.split(".")[1]: p for name, p in posterior.items() if "." in name}
     light = posterior.get("light", np.tile(np.eye(1, len(FACT["light"].values))[0], (frames, 1)))
     shares = [
-        posterior["road_class"], np.tile([1 - NEAR, NEAR], (frames, 1)), light,
-        there.get("pedestrian_crossing", none), there.get("intersection", none), _any(there, WORKS, none),
-        _any(there, HAZARDS, none), there.get("pedestrian", none), posterior["weather"], posterior["time"],
+        posterior["weather"], posterior["time"], there.get("pedestrian_crossing", none), _any(there, WORKS, none),
+        _any(there, HAZARDS, none), there.get("pedestrian", none), there.get("intersection", none), light,
+        np.tile([1 - NEAR, NEAR], (frames, 1)), posterior["road_class"],
     ]  # fmt: skip
     stated = np.full(frames, np.nan) if limits is None else limits
     found = np.empty((frames, len(FACT["speed"].values)))
-    for at in range(0, frames, AT_ONCE):
-        part = slice(at, at + AT_ONCE)
-        joint = shares[0][part]
-        for share in shares[1:]:
-            joint = (joint[:, :, None] * share[part, None, :]).reshape(len(joint), -1)
-        for limit in np.unique(stated[part]):  # one NaN for all that are not stated
-            own = np.isnan(stated[part]) if np.isnan(limit) else stated[part] == limit
-            found[part][own] = joint[own] @ _table(None if np.isnan(limit) else int(limit))
+    for limit in np.unique(stated):  # one NaN for all that are not stated
+        own = np.isnan(stated) if np.isnan(limit) else stated == limit
+        state = np.ones((int(own.sum()), 1))
+        for share, merge in zip(shares, _merges(None if np.isnan(limit) else int(limit)), strict=True):
+            state = (state[:, :, None] * share[own, None, :]).reshape(len(state), -1) @ merge
+        found[own] = state
     return np.asarray(found / found.sum(1, keepdims=True))
 
 
@@ -114,16 +111,25 @@ def _any(there: Mapping[str, Floats], kinds: Sequence[str], none: Floats) -> Flo
 
 
 @functools.lru_cache(maxsize=32)
-def _table(limit_kmh: int | None) -> Floats:
-    """(all combinations of what the rule reads, speeds) 1 where the rule gives that speed, in the order of
-    `over_all`."""
-    sizes = [len(FACT["road_class"].values), 2, len(LIGHT_STATES), 2, 2, 2, 2, 2]
-    sizes += [len(FACT[name].values) for name in ("weather", "time")]
+def _merges(limit_kmh: int | None) -> list[Floats]:
+    """For each fact in the order of `over_all`: (states so far * its values, states) 1 where the one becomes the other.
+
+    A state is all combinations of the facts so far of which the rule makes the same, whatever the others are; at last a
+    speed. They are at most 29, of 24,000 combinations."""
+    sizes = [len(FACT[name].values) for name in ("weather", "time")] + [2] * 5 + [len(LIGHT_STATES), 2]
+    sizes.append(len(FACT["road_class"].values))
     speeds = [
-        _speed(road, limit_kmh, bool(near), tuple(row))
-        for road, near, *row in itertools.product(*(range(size) for size in sizes))
+        _speed(road, limit_kmh, bool(near), (light, crossing, intersection, works, hazard, pedestrian, weather, time))
+        for weather, time, crossing, works, hazard, pedestrian, intersection, light, near, road in itertools.product(
+            *(range(size) for size in sizes)
+        )
     ]
-    return np.asarray(np.eye(len(FACT["speed"].values))[speeds])
+    states, found = np.array([speeds]), []
+    for size in sizes:
+        states, merged = np.unique(states.reshape(len(states) * size, -1), axis=0, return_inverse=True)
+        found.append(np.eye(len(states))[merged.ravel()])
+    found[-1] = found[-1] @ np.eye(len(FACT["speed"].values))[states[:, 0]]
+    return found
 
 
 @functools.lru_cache(maxsize=50_000)
