@@ -73,9 +73,9 @@ class Chain:
         together count as less than two."""
         logs = np.zeros((track.votes.shape[1], len(self.prior)))
         for source, votes in enumerate(track.votes):
-            known = votes != MISSING
             share = 1.0 if trust is None else trust[source]
-            logs[known] += share * np.log(np.maximum(self.confusion[source][:, votes[known]].T, FLOOR))
+            told = share * np.log(np.maximum(self.confusion[source].T, FLOOR))
+            logs += np.concatenate([told, np.zeros((1, len(self.prior)))])[votes]  # the last row is MISSING's, -1
         return np.asarray(np.exp(logs - logs.max(1, keepdims=True)))
 
     def posterior(self, track: Track, trust: Sequence[float] | None = None) -> Floats:

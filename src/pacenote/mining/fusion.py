@@ -19,7 +19,7 @@ from pacenote.mining import motion, speed
 from pacenote.mining.chain import Chain, Track
 from pacenote.mining.facts import ABSENT, CONDITION, FACT, HIDDEN, PRESENT, Fact
 from pacenote.mining.pool import Pool
-from pacenote.mining.votes import LABELER, Votes
+from pacenote.mining.votes import LABELER, VIEWS, Votes
 from pacenote.mining.window import MISSING
 
 Floats = npt.NDArray[np.float64]
@@ -38,7 +38,6 @@ HELD = 1.0  # of every source's counts what is expected has this share of the fr
 VIEW_HELD = 1.0  # likewise the common confusion in that of a view
 MOTION_HELD = 30.0  # counts of what is expected of motion
 MOTION = "motion"
-VIEWS = ("fair", "night", "wet")
 MOVED: Mapping[str, Floats] = {"light": motion.LIGHT_START, "road_class": speed.PACE_START}
 FREE = ("motorway", "toll")  # roads that cross nothing on the level: no junctions, no marked crossings
 HIDDEN_NAMES = tuple(fact.name for fact in HIDDEN)
@@ -134,13 +133,6 @@ def expected(fact: Fact, source: str = LABELER) -> Floats:
     return np.asarray(own / own.sum(1, keepdims=True))
 
 
-def view_of(seen: Mapping[str, str]) -> str:
-    """The view of a frame: what makes sources err differently."""
-    if seen.get("time") == "night":
-        return "night"
-    return "wet" if seen.get("weather") in ("rain", "fog", "snow") else "fair"
-
-
 def split_view(name: str) -> tuple[str, str]:
     """ "name@view" -> (name, view), "name" -> (name, "")."""
     source, _, view = name.rpartition("@")
@@ -149,22 +141,26 @@ def split_view(name: str) -> tuple[str, str]:
 
 def track_of(votes: Votes, fact: str, sources: Sequence[str], without: Sequence[str] = ()) -> Track:
     """The votes on one fact as a chain takes them."""
-    views = np.array([view_of(one) for one in votes.seen])
-    silent = np.full(len(votes.times), MISSING)
+    heard: dict[str, Ints] = {}  # by source: one is the same in every view
     rows = []
     for name in sources:
         source, view = split_view(name)
-        own = silent
-        if source in without:
-            pass
-        elif source == MOTION and fact == "road_class":
-            own = speed.pace(votes.times, votes.signals["speed_mps"])
-        elif source == MOTION:
-            own = motion.words(votes.signals["speed_mps"], votes.signals["accel_mps2"])
-        elif fact in votes.said.get(source, {}):
-            own = spoken(votes.said[source][fact], FACT[fact])
-        rows.append(np.where(views == view, own, MISSING) if view else own)
+        if source not in heard:
+            heard[source] = _words(votes, fact, source, without)
+        rows.append(np.where(votes.views == view, heard[source], MISSING) if view else heard[source])
     return Track(np.stack(rows), np.maximum(votes.seconds, 0.0), votes.metres)
+
+
+def _words(votes: Votes, fact: str, source: str, without: Sequence[str]) -> Ints:
+    """(T,) what a source says of a fact, in words; MISSING where it is silent."""
+    if source not in without:
+        if source == MOTION and fact == "road_class":
+            return speed.pace(votes.times, votes.signals["speed_mps"])
+        if source == MOTION:
+            return motion.words(votes.signals["speed_mps"], votes.signals["accel_mps2"])
+        if fact in votes.said.get(source, {}):
+            return spoken(votes.said[source][fact], FACT[fact])
+    return np.full(len(votes.times), MISSING)
 
 
 def fit(drives: Sequence[Votes], *, use_motion: bool = True, views: bool = True) -> dict[str, FactModel]:

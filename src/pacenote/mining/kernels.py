@@ -1,4 +1,4 @@
-"""The loops of a chain, compiled: a drive of two hours is smoothed in well under a second."""
+"""The loops of chains and pools, compiled: a drive of two hours is smoothed in well under a second."""
 
 from __future__ import annotations
 
@@ -52,3 +52,29 @@ def smooth(told: Floats, hazard: Floats, prior: Floats) -> tuple[Floats, Floats,
             ahead[t, z] /= max(total, FLOOR)
         anew[t] = min(max(hazard[t] * drawn, 0.0), 1.0)  # the forward part sums to one
     return ahead, anew, logs
+
+
+@numba.njit(cache=True)
+def around(told: Floats, times: Floats, seconds: Floats, out: Floats) -> None:
+    """Means of `told` (T, K) over the frames as far as each of `seconds` (S,) to each side, into `out` (T, K, S).
+
+    Rows of NaN count for nothing; where no frame counts, the mean is 0. `times` (T,) s, ascending.
+    """
+    frames, values = told.shape
+    sums = np.zeros((frames + 1, values))
+    counts = np.zeros(frames + 1)
+    for t in range(frames):
+        heard = not np.isnan(told[t, 0])
+        counts[t + 1] = counts[t] + heard
+        for z in range(values):
+            sums[t + 1, z] = sums[t, z] + (told[t, z] if heard else 0.0)
+    for k in range(len(seconds)):
+        first = end = 0
+        for t in range(frames):
+            while first < t and times[first] < times[t] - seconds[k]:
+                first += 1
+            while end < frames and times[end] <= times[t] + seconds[k]:
+                end += 1
+            count = max(counts[end] - counts[first], 1.0)
+            for z in range(values):
+                out[t, z, k] = (sums[end, z] - sums[first, z]) / count

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -29,6 +30,8 @@ SIGNALS = ("speed_mps", "accel_mps2", "yaw_rate", "lux", "wipers")
 WIPING_S = 30.0  # over which wipers are averaged: they stand still between two strokes
 DIGITS = 4  # of a stored probability
 LABELER = "labeler"
+VIEWS = ("fair", "night", "wet")
+WET = ("rain", "fog", "snow")
 MATTERS = 0.1  # probability from which what an expert sees is worth the labeler's look
 EVERY_S = 1.0  # and one frame in so many seconds, whatever is on it: a set of positives teaches no "none"
 
@@ -63,6 +66,13 @@ class Votes:
         """(T - 1,) driven between frames; 0 where the speed is not known, so that only seconds count."""
         speed = np.nan_to_num(self.signals["speed_mps"])
         return np.asarray((speed[1:] + speed[:-1]) / 2 * self.seconds)
+
+    @cached_property
+    def views(self) -> npt.NDArray[np.str_]:
+        """(T,) of VIEWS: what makes sources err differently."""
+        wet = np.isin([one.get("weather", "") for one in self.seen], WET)
+        night = np.array([one.get("time") == "night" for one in self.seen], bool)
+        return np.select([night, wet], ["night", "wet"], "fair")
 
     def without(self, facts: Collection[str]) -> Votes:
         """The same, with nothing said of `facts`."""
