@@ -7,8 +7,10 @@ as often as in rendered streets, and the pairs are labelled as wrongly as a labe
 starter painter learns them from scratch. Two judges, small convolutional networks of other shapes, learn to read
 drawings of known truth in which nothing is rare. Pairs that the first judge reads otherwise are refused (`--do pairs`:
 those where it is sure), and the rounds go as they always do: the first judge decides, the second only watches. Beside
-them stand a control, trained as long on the original pairs, one on those that were not refused, and an oracle. At the
-end students learn from the pairs with and without what was painted. A stopped run goes on where it was.
+them stand a control, trained as long on the pairs that were not refused, one on the original pairs, and an oracle. At
+the end students learn from the pairs with and without what was painted. A stopped run goes on where it was.
+
+`--few N` keeps only so many of the pairs that were not refused, as where labelled pictures are few.
 
 It shows what the rounds do to a painter that can be trained here; rendered streets take a GPU (docs/imagine.md).
 """
@@ -17,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--guidance", type=float, default=1.0, help="of the painter; above 1 it paints twice (1)")
     parser.add_argument("--right", action="store_true", help="every label of the pairs is right")
+    parser.add_argument("--few", type=int, metavar="N", help="of the pairs that are not refused only N (all)")
     parser.add_argument("--painter-steps", type=int, default=4500, metavar="N", help="of the UNet (4500)")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=500, metavar="N", help="of the LoRA, a round (500)")
@@ -75,6 +77,7 @@ def main() -> int:
     held = read_pairs(pairs.path)
     chosen = agreed(judges[0], held)
     say(f"{len(chosen)} of {len(held)} pairs show what they say, as the first judge reads them")
+    chosen = chosen[: args.few]
     # A small painter's pictures are softer than drawings, all of them: sharpness chooses nothing here.
     jury = Jury(*judges, Thumbnail(), None, Usual.of(held, SIZE), word_screen, Limits(quality=0.0))  # type: ignore[arg-type]
     lora = PaintLora(
@@ -82,21 +85,23 @@ def main() -> int:
         accumulate=1, seed=args.seed,
     )  # fmt: skip
     loop = LoopOptions(
-        rounds=args.rounds, specs=150, images=4, keep=2, probe=args.probe, own=0.7, lora=lora, seed=args.seed
+        rounds=args.rounds, specs=150, images=4, keep=2, probe=args.probe, own=0.7, control=True, lora=lora,
+        seed=args.seed,
     )  # fmt: skip
-    settings = {"options": loop, "painter": painter.digest, "judges": [judge.digest for judge in judges]}
-    run = RunDirectory.open(args.out / "rounds", "drawn rounds", settings, seed=args.seed)
-    rounds = Loop(chosen, painter, jury, run.path, loop)
+    settings = {
+        "options": loop, "painter": painter.digest, "judges": [judge.digest for judge in judges], "pairs": len(chosen),
+    }  # fmt: skip
+    place = args.out / (f"rounds-{args.few}" if args.few else "rounds")
+    run = RunDirectory.open(place, "drawn rounds", settings, seed=args.seed)
+    rounds = Loop(chosen, painter, jury, run.path, loop, original=held)
     figures = {**rounds.run(), "trust": {name: {s: one[s]["right"] for s in SEEN} for name, one in trust.items()}}
     if top := figures["best"]:
-        beside = {"control": [held], "chosen": [chosen], "oracle": [chosen, ideal(rounds, top)]}
-        figures |= {name: learn_beside(rounds, top, name, groups) for name, groups in beside.items()}
-        control = watched(rounds.out / f"control-probe-{top:02d}")
-        for name in ("probe", "chosen-probe", "oracle-probe"):
-            own = watched(rounds.out / f"{name}-{top:02d}")
-            slots, whole = gain(own, control, args.seed), gain(whole_of(own), whole_of(control), args.seed)
-            figures[f"gain of {name}"] = {"slots": slots, "whole": whole}
-            say(f"{name} over the control, second judge: slots {words(slots)}, whole advisories {words(whole)}")
+        figures["oracle"] = rounds.beside("oracle", [chosen, ideal(rounds, top)], top)
+        for name, than in (("", "original-"), ("", "control-"), ("oracle-", "control-")):
+            pair = [watched(rounds.out / f"{one}probe-{top:02d}") for one in (name, than)]
+            slots, whole = gain(*pair, args.seed), gain(*map(whole_of, pair), args.seed)
+            figures[f"gain of {name}probe over {than}probe"] = {"slots": slots, "whole": whole}
+            say(f"{name}probe over {than}probe, second judge: slots {words(slots)}, whole advisories {words(whole)}")
     names = sorted(path.parent.name for path in rounds.out.glob("*/scores.json"))
     show(rounds.out, figures, trust, {name: judge_round(rounds.out / name, jury) for name in names})
     if (rounds.out / "dataset" / "dataset.json").is_file():
@@ -122,15 +127,6 @@ def agreed(judge: Judge, pairs: Sequence[Pair]) -> list[Pair]:
     """Those of the pairs in which `judge` reads what they say: what choosing does without painting."""
     read = judge.read([pair.picture.open() for pair in pairs])
     return [pair for pair, told in zip(pairs, read, strict=True) if surely_other(told, pair.spec, 0.0) is None]
-
-
-def learn_beside(rounds: Loop, top: int, name: str, groups: Sequence[Sequence[Pair]]) -> dict[str, Any]:
-    """The probe's figures of the painter after as many steps on other pairs (own ones last) as round `top` had."""
-    options = rounds.options
-    shares = (1 - options.own, options.own) if len(groups) > 1 else ()
-    lora = replace(options.lora, steps=options.lora.steps * top, shares=shares)
-    learnt = rounds.painter.train_lora(groups, rounds.out / name, lora, None, rounds.out / "encoded")
-    return {"pairs": len(groups[-1]), **rounds.probe(top, learnt, f"{name}-probe").figures}
 
 
 def watched(out: Path) -> np.ndarray:

@@ -86,6 +86,7 @@ def test_bad_input_is_one_line(data: Path, sd_painter: Path, tmp_path: Path, ref
     assert "independent" in refused(str(data), *painter, *same, *out)
     pupil = ["--trains", "starter-student"]
     assert "model under training" in refused(str(data), *painter, *judges, *pupil, *out)
+    assert "--control" in refused(str(data), *painter, *judges, "--original", str(data), *out)
     assert "no such painter" in refused(str(data), "--painter", "nowhere", *judges, *out)
     assert "--screen" in refused(str(data), *painter, *judges, "--screen", "no:thing", *out)
     assert "takes one DATA" in refused(str(data), str(data), *painter, *judges, *out)

@@ -218,6 +218,15 @@ def test_the_control_learns_as_long_from_the_pairs_alone(tmp_path: Path) -> None
     assert any(name.startswith("control-probe") for name in names)
 
 
+def test_a_second_control_learns_from_the_pairs_before_the_filter(tmp_path: Path) -> None:
+    painter = Apprentice()
+    wrong = [replace(pair, spec=spec("red")) for pair in pairs_of()]  # whatever they show
+    figures = replace(loop(tmp_path, painter, judge_of(look), control=True), original=wrong).run()
+    assert painter.trainings[-2:] == ["control", "original"]
+    assert figures["original"]["second"]["light"] < figures["control"]["second"]["light"]
+    assert figures["original"]["pairs"] == len(wrong)
+
+
 def test_the_first_training_is_on_the_pairs(tmp_path: Path) -> None:
     painter = Apprentice()
     figures = loop(tmp_path, painter, judge_of(look), rounds=1, first=7).run()

@@ -92,6 +92,7 @@ stages:
     kind: imagine
     pairs: "${pairs.out}"
     painter: "${inputs.painter}"
+    original: "${inputs.data}"
     judge: starter-distilled
     second: starter-student
     tower: starter-student

@@ -71,6 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"at most this share of them under another label ({loop.relabelled})",
     )  # fmt: skip
     parser.add_argument("--control", action="store_true", help="also train equally long on the pairs alone")
+    parser.add_argument(
+        "--original", default="", metavar="DATA", help="what DATA was chosen from: with --control on these, too"
+    )
     for name, kind in (("rank", int), ("steps", int), ("batch", int), ("accumulate", int), ("lr", float)):
         default = getattr(lora, name)
         parser.add_argument(f"--{name}", type=kind, default=default, help=f"of the LoRA ({default})")
@@ -161,7 +164,7 @@ def _rounds(args: argparse.Namespace) -> dict[str, Any]:
     )  # fmt: skip
     names = Names(
         _one(args), args.judge, args.second, args.known, args.known_split, args.tower, tuple(args.trains), args.screen,
-        args.limit, args.split, args.prompts,
+        args.limit, args.split, args.prompts, args.original,
     )  # fmt: skip
     figures = imagine(
         names, _painter(args), args.out, options,

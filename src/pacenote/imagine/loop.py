@@ -68,7 +68,10 @@ class LoopOptions:
 
 @dataclass(frozen=True)
 class Loop:
-    """The rounds of one painter in the directory `out`; every step that is finished there is not done again."""
+    """The rounds of one painter in the directory `out`; every step that is finished there is not done again.
+
+    `original`: the pairs that a filter chose `pairs` from; a second control learns from those.
+    """
 
     pairs: Sequence[Pair]
     painter: Painter
@@ -78,6 +81,7 @@ class Loop:
     words: Words = plain
     workers: int = 1
     ray: str | None = None
+    original: Sequence[Pair] = ()
 
     def run(self) -> dict[str, Any]:
         """Go through the rounds; leaves `dataset` (what the painter kept up to the best round), `lora-BEST` and the
@@ -104,7 +108,9 @@ class Loop:
         top = self._best(rounds)
         figures: dict[str, Any] = {"rounds": rounds, "best": top, "stopped": stopped, "kept": self._keep(top)}
         if self.options.control and top:
-            figures["control"] = self._control(top)
+            figures["control"] = self.beside("control", [self.pairs], top)
+            if self.original:
+                figures["original"] = self.beside("original", [self.original], top)
         write_json(self.out / "figures.json", figures)
         return figures
 
@@ -195,12 +201,14 @@ class Loop:
     def _painted(self, number: int) -> bool:
         return (self.out / f"round-{number:02d}" / "scores.json").is_file()
 
-    def _control(self, top: int) -> dict[str, Any]:
-        """The probe after as many steps on the original pairs alone as the best round had."""
+    def beside(self, name: str, groups: Sequence[Sequence[Pair]], top: int) -> dict[str, Any]:
+        """The probe's figures of the painter after as many steps on other pairs as round `top` had, the painter's own
+        share on the second of two groups."""
+        shares = (1 - self.options.own, self.options.own) if len(groups) > 1 else ()
+        options = replace(self.options.lora, steps=self.options.lora.steps * top, shares=shares)
         start = self.out / "lora-00" if self.options.first else None
-        options = replace(self.options.lora, steps=self.options.lora.steps * top)
-        lora = self._train([self.pairs], "control", options, start)
-        return self.probe(top, lora, "control-probe").figures
+        lora = self._train(groups, name, options, start)
+        return {"pairs": len(groups[-1]), **self.probe(top, lora, f"{name}-probe").figures}
 
 
 def _line(told: dict[str, Any]) -> str:

@@ -11,13 +11,13 @@ from pacenote.data import Dataset
 from pacenote.errors import InputError
 from pacenote.imagine.judge import Judge, calibrate, check_judges, open_judge
 from pacenote.imagine.loop import Loop, LoopOptions
-from pacenote.imagine.pairs import read_pairs
+from pacenote.imagine.pairs import Pair, read_pairs
 from pacenote.imagine.quality import Usual
 from pacenote.imagine.rounds import Jury, judge_round
 from pacenote.imagine.score import Limits
 from pacenote.imagine.screen import open_screen
 from pacenote.imagine.show import show
-from pacenote.imagine.wording import wording
+from pacenote.imagine.wording import Wording, wording
 from pacenote.work import RunDirectory, digest, read_json, write_json
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Names:
     """What the rounds are made from. `known`: a Dataset of known truth that judges are calibrated on ("": the pairs),
     and its split; `tower`: whose eyes see how various pictures are; `trained`: models that the pictures are for, which
     may not judge; `limit`: only so many pairs, of the split `split`; `prompts`: a book whose words stand around each
-    caption ("": the caption alone)."""
+    caption ("": the caption alone); `original`: the Dataset that `pairs` were chosen from, for a control of its own."""
 
     pairs: str
     judge: str
@@ -44,6 +44,7 @@ class Names:
     limit: int | None = None
     split: str = "train"
     prompts: str = ""
+    original: str = ""
 
 
 def imagine(
@@ -62,25 +63,34 @@ def imagine(
     Raises InputError where the judges are one, or one is a model under training, and on prompts that are too long.
     """
     check_judges(names.judge, names.second, names.trained)
+    if names.original and not options.control:
+        raise InputError(f"original: a control learns from {names.original}; ask for one (--control)")
     screen = open_screen(names.screen)
     words = wording(names.prompts, painter)
-    pairs = read_pairs(names.pairs, names.split)[: names.limit]
-    if names.prompts or any(pair.spec.details for pair in pairs):
-        pairs = [replace(pair, caption=words(pair.spec, pair.caption)) for pair in pairs]
-    painter.check([pair.caption for pair in pairs])
+    pairs = _told(names.pairs, names, words)[: names.limit]
+    original = _told(names.original, names, words) if names.original else []
+    painter.check([pair.caption for pair in [*pairs, *original]])
     settings = {
         "names": vars(names) | {"prompts": words.digest}, "options": options, "limits": limits,
-        "painter": painter.digest, "pairs": digest([[pair.id, pair.caption] for pair in pairs]),
+        "painter": painter.digest, "pairs": digest([[pair.id, pair.caption] for pair in [*pairs, *original]]),
     }  # fmt: skip
     run = RunDirectory.open(out, "imagine", settings, seed=options.seed)
     judge, second = (open_judge(name, device) for name in (names.judge, names.second))
     trust = _trust((judge, second), names, painter.size, run.path)
     eyes, size = _eyes(names.tower, device)
     jury = Jury(judge, second, eyes, size, Usual.of(pairs, painter.size), screen, limits)
-    figures = Loop(pairs, painter, jury, run.path, options, words, workers, ray).run()
+    figures = Loop(pairs, painter, jury, run.path, options, words, workers, ray, original).run()
     held = sorted(path.parent.name for path in run.path.glob("*/scores.json"))
     show(run.path, figures, trust, {name: judge_round(run.path / name, jury) for name in held})
     return figures
+
+
+def _told(data: str, names: Names, words: Wording) -> list[Pair]:
+    """The pairs of a Dataset under the captions that the painter is told."""
+    pairs = read_pairs(data, names.split)
+    if names.prompts or any(pair.spec.details for pair in pairs):
+        return [replace(pair, caption=words(pair.spec, pair.caption)) for pair in pairs]
+    return pairs
 
 
 def _trust(judges: Sequence[Judge], names: Names, size: tuple[int, int], out: Path) -> dict[str, Any]:

@@ -41,8 +41,8 @@ def summary(page: Page, figures: Mapping[str, Any]) -> None:
         "quality", "painted", "refused", "learnt from",
     ]  # fmt: skip
     rows = [_row(str(told["round"]), told) for told in figures["rounds"]]
-    if control := figures.get("control"):
-        rows.append(_row("control", control))
+    beside = {"control": "control", "original": "control, pairs before the filter"}
+    rows += [_row(words, figures[name]) for name, words in beside.items() if name in figures]
     page.table(columns, rows, "Share of the probe that is read as asked for, mean over light, obstacles, crossroad")
     best = f"The best round is {figures['best']}."
     page.paragraph(f"{best} The rounds stopped: {figures['stopped']}." if figures["stopped"] else best)

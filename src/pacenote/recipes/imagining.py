@@ -85,7 +85,7 @@ class Imagine(Stage):
     `judge` decides, `second` only watches; neither may be one of `trained`, the models that the pictures are for.
     `options`: those of `imagine.loop.LoopOptions` that differ from its own. The rest as the command has it."""
 
-    READS = ("pairs", "painter", "judge", "second", "known", "tower", "trained")
+    READS = ("pairs", "painter", "judge", "second", "known", "tower", "trained", "original")
     pairs: str
     painter: str
     judge: str
@@ -96,6 +96,7 @@ class Imagine(Stage):
     tower: str = "starter-teacher"
     screen: str = ""
     prompts: str = ""  # a book, by name or file
+    original: str | None = None  # the Dataset that `pairs` were chosen from: a second control learns from it
     limit: int | None = None
     split: Split = "train"
     size: tuple[int, ...] = ()  # width, height px; (): the painter's own
@@ -126,7 +127,7 @@ class Imagine(Stage):
         check_judges(self.judge, self.second, self.trained)  # before gigabytes are loaded
         names = Names(
             self.pairs, self.judge, self.second, self.known or "", self.known_split, self.tower, self.trained,
-            self.screen, self.limit, self.split, self.prompts,
+            self.screen, self.limit, self.split, self.prompts, self.original or "",
         )  # fmt: skip
         size = (self.size[0], self.size[1]) if self.size else None
         painter = open_painter(
