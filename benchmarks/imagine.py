@@ -1,18 +1,20 @@
-"""What the rounds of `pacenote imagine` gain over their control, in a world that a core learns in an hour.
+"""What the rounds of `pacenote imagine` gain over their control, in worlds that a core learns in an hour.
 
     python benchmarks/imagine.py --out runs/drawn --json drawn.json
 
+    pacenote render recipes/streets-near.yaml --split train --count 1400 --preset draft --out NEAR
+    python benchmarks/imagine.py --renders NEAR --out runs/windows --json windows.json
+
 Streets are drawn, 64x32 px: a lamp or none, a cone, a person, a zebra crossing, by day and by night, in four weathers,
-as often as in rendered streets, and the pairs are labelled as wrongly as a labeler labels drives (drawn/world.py). The
-starter painter learns them from scratch. Two judges, small convolutional networks of other shapes, learn to read
-drawings of known truth in which nothing is rare. Pairs that the first judge reads otherwise are refused (`--do pairs`:
-those where it is sure), and the rounds go as they always do: the first judge decides, the second only watches. Beside
-them stand a control, trained as long on the pairs that were not refused, one on the original pairs, and an oracle. At
-the end students learn from the pairs with and without what was painted. A stopped run goes on where it was.
+as often as in rendered streets (small_world/world.py); with --renders they are windows of rendered streets
+(small_world/crops.py). The pairs are labelled as wrongly as a labeler labels drives, and the starter painter learns
+them from scratch. Two judges, small convolutional networks of other shapes, learn to read streets of known truth in
+which nothing is rare. Pairs that the first judge reads otherwise are refused (`--do pairs`: those where it is sure),
+and the rounds go as they always do: the first judge decides, the second only watches. Beside them stand a control,
+trained as long on the pairs that were not refused, one on the original pairs, and an oracle. At the end students learn
+from the pairs with and without what was painted. A stopped run goes on where it was.
 
 `--few N` keeps only so many of the pairs that were not refused, as where labelled pictures are few.
-
-It shows what the rounds do to a painter that can be trained here; rendered streets take a GPU (docs/imagine.md).
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from drawn.readers import JUDGES, STUDENT, Thumbnail, answer, facts, fit_reader, learnt, tensor
-from drawn.world import EVEN, SIZE, WRONG, draw, drawn
+from small_world.crops import Crops
+from small_world.readers import JUDGES, STUDENT, Thumbnail, answer, facts, fit_reader, learnt, tensor
+from small_world.world import SIZE, WRONG, Drawn, World, streets
 from torch import Tensor
 
 from pacenote.data import Dataset
@@ -52,6 +55,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--guidance", type=float, default=1.0, help="of the painter; above 1 it paints twice (1)")
+    parser.add_argument("--renders", type=Path, metavar="DATA", help="windows of these rendered streets, none drawn")
     parser.add_argument("--right", action="store_true", help="every label of the pairs is right")
     parser.add_argument("--few", type=int, metavar="N", help="of the pairs that are not refused only N (all)")
     parser.add_argument("--painter-steps", type=int, default=4500, metavar="N", help="of the UNet (4500)")
@@ -61,8 +65,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
-    pairs = drawn(args.out / "pairs", PAIRS, args.seed, wrong=None if args.right else WRONG)
-    known = drawn(args.out / "known", KNOWN, args.seed + 1, EVEN)
+    world: World = Crops(args.renders, args.out) if args.renders else Drawn()
+    pairs = streets(world, args.out / "pairs", PAIRS, args.seed, "pairs", wrong=None if args.right else WRONG)
+    known = streets(world, args.out / "known", KNOWN, args.seed + 1, "test", even=True)
     options = StarterOptions(
         size=SIZE, vae_blocks=(1, 2, 2), crop=32, vae_steps=2500, vae_batch=4, vae_lr=2e-3, channels=(32, 64, 96),
         attention=(False, True, True), text_width=96, text_layers=2, steps=args.painter_steps, batch=32, lr=1e-3,
@@ -70,7 +75,7 @@ def main() -> int:
     )  # fmt: skip
     trained = train_starter([str(pairs.path)], args.out / "painter", options)
     painter = open_painter(str(trained), guidance=args.guidance)
-    judges = [learnt(args.out, name, args.seed + n, width) for n, (name, width) in enumerate(JUDGES.items(), 2)]
+    judges = [learnt(world, args.out, name, args.seed + n, width) for n, (name, width) in enumerate(JUDGES.items(), 2)]
     for judge in judges:
         calibrate(judge, known)
     trust = {judge.name: judge.trust for judge in judges}
@@ -96,7 +101,7 @@ def main() -> int:
     rounds = Loop(chosen, painter, jury, run.path, loop, original=held)
     figures = {**rounds.run(), "trust": {name: {s: one[s]["right"] for s in SEEN} for name, one in trust.items()}}
     if top := figures["best"]:
-        figures["oracle"] = rounds.beside("oracle", [chosen, ideal(rounds, top)], top)
+        figures["oracle"] = rounds.beside("oracle", [chosen, ideal(world, rounds, top)], top)
         for name, than in (("", "original-"), ("", "control-"), ("oracle-", "control-")):
             pair = [watched(rounds.out / f"{one}probe-{top:02d}") for one in (name, than)]
             slots, whole = gain(*pair, args.seed), gain(*map(whole_of, pair), args.seed)
@@ -105,21 +110,22 @@ def main() -> int:
     names = sorted(path.parent.name for path in rounds.out.glob("*/scores.json"))
     show(rounds.out, figures, trust, {name: judge_round(rounds.out / name, jury) for name in names})
     if (rounds.out / "dataset" / "dataset.json").is_file():
-        figures["students"] = students(pairs, Dataset.open(rounds.out / "dataset"), args.out, args.seed)
+        figures["students"] = students(world, pairs, Dataset.open(rounds.out / "dataset"), args.out, args.seed)
     if args.json:
         write_json(args.json, figures)
     return 0
 
 
-def ideal(rounds: Loop, top: int) -> list[Pair]:
-    """What the best of all painters and judges would have kept by round `top`: true drawings of such specs as the
+def ideal(world: World, rounds: Loop, top: int) -> list[Pair]:
+    """What the best of all painters and judges would have kept by round `top`: true pictures of such specs as the
     rounds draw, as many as they keep at most."""
     options = rounds.options
     rng = np.random.default_rng([options.seed, 13])
     specs = draw_specs([pair.spec for pair in rounds.pairs], options.specs * options.keep * top, options.seed + 13)
+    seen = [world.like(spec, rng, "pairs") for spec in specs]
     return [
-        Pair(f"true-{n}", Picture.encode(draw(spec, rng), f"true-{n}.png", format="PNG"), spec.prompt(), spec)
-        for n, spec in enumerate(specs)
+        Pair(f"true-{n}", Picture.encode(one.image, f"true-{n}.png", format="PNG"), one.spec.prompt(), one.spec)
+        for n, one in enumerate(seen)
     ]
 
 
@@ -154,13 +160,13 @@ def words(gained: dict[str, Any]) -> str:
 # --- what painted pictures teach another (paper A, Table 4) ------------------------------------------------------
 
 
-def students(pairs: Dataset, painted: Dataset, out: Path, seed: int) -> dict[str, Any]:
-    """Small networks learn to read from the drawn pairs, with what the rounds painted or as many fresh drawings (what a
+def students(world: World, pairs: Dataset, painted: Dataset, out: Path, seed: int) -> dict[str, Any]:
+    """Small networks learn to read from the pairs, with what the rounds painted or as many fresh streets (what a
     renderer adds), with both, or from painted pictures alone: equal steps, three seeds each. They are tested on
-    drawings in which nothing is rare, which is where the pairs teach too little."""
-    fresh = drawn(out / "fresh", len(painted), seed + 8)
-    test = read_pairs(drawn(out / "test", TESTED, seed + 9, EVEN).path)
-    arms = {"pairs": [pairs], "+ painted": [pairs, painted], "+ drawn": [pairs, fresh]}
+    streets in which nothing is rare, which is where the pairs teach too little."""
+    fresh = streets(world, out / "fresh", len(painted), seed + 8, "pairs")
+    test = read_pairs(streets(world, out / "test", TESTED, seed + 9, "test", even=True).path)
+    arms = {"pairs": [pairs], "+ painted": [pairs, painted], "+ fresh": [pairs, fresh]}
     arms |= {"+ both": [pairs, painted, fresh], "painted alone": [painted]}
     right = {name: np.array([marks(data, test, seed + n) for n in range(3)]) for name, data in arms.items()}
     found: dict[str, Any] = {"painted": len(painted)}

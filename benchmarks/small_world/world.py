@@ -1,11 +1,12 @@
-"""Drawn streets of 64x32 px that show what a spec says, and Datasets of them, rightly or wrongly labelled."""
+"""Streets of 64x32 px whose facts are known, here those that are drawn, and Datasets of them, rightly or wrongly
+labelled."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -27,29 +28,70 @@ SKY = {"clear": (130, 175, 230), "overcast": (165, 170, 175), "rain": (120, 125,
 GROUND = {"clear": (95, 95, 95), "overcast": (85, 85, 88), "rain": (60, 62, 70), "snow": (190, 190, 195)}
 
 
-def drawn(
-    out: Path, count: int, seed: int, chances: Mapping[str, Any] = OFTEN, wrong: Mapping[str, float] | None = None
-) -> Dataset:
-    """`count` drawn streets as a Dataset in `out`, split train; a share `wrong` of each slot is labelled wrongly."""
+@dataclass(frozen=True)
+class Scene:
+    """A street: what it shows, its picture, and its class map where there is one."""
+
+    spec: Spec
+    image: Image.Image
+    classes: np.ndarray | None = None
+
+
+class World(Protocol):
+    """Where streets come from. `role`: "pairs", "judges" or "test"; what shows itself in one does not in another."""
+
+    def scenes(self, rng: np.random.Generator, count: int, role: str, even: bool = False) -> list[Scene]:
+        """Streets as they come, or such that no fact is rare."""
+        ...
+
+    def spec(self, rng: np.random.Generator, role: str, even: bool = False) -> Spec:
+        """What one of them shows."""
+        ...
+
+    def like(self, spec: Spec, rng: np.random.Generator, role: str) -> Scene:
+        """A street with the facts of `spec`."""
+        ...
+
+
+class Drawn:
+    """Streets that are drawn."""
+
+    def scenes(self, rng: np.random.Generator, count: int, role: str, even: bool = False) -> list[Scene]:
+        specs = [self.spec(rng, role, even) for _ in range(count)]
+        return [self.like(spec, rng, role) for spec in specs]
+
+    def spec(self, rng: np.random.Generator, role: str, even: bool = False) -> Spec:
+        return some_spec(rng, EVEN if even else OFTEN)
+
+    def like(self, spec: Spec, rng: np.random.Generator, role: str) -> Scene:
+        return Scene(spec, draw(spec, rng))
+
+
+def streets(
+    world: World, out: Path, count: int, seed: int, role: str, *, even: bool = False,
+    wrong: Mapping[str, float] | None = None,
+) -> Dataset:  # fmt: skip
+    """`count` streets as a Dataset in `out`, split train; a share `wrong` of each slot is labelled wrongly."""
     if not (out / "dataset.json").is_file():
-        with DatasetWriter(out, Card("drawn")) as writer:
+        with DatasetWriter(out, Card("streets")) as writer:
             for number in range(count):
                 rng = np.random.default_rng([seed, number])
-                spec = some_spec(rng, chances)
-                image = draw(spec, rng)
-                spec = mistaken(spec, chances, wrong, rng) if wrong else spec
-                id = f"drawn-{seed}-{number}"
+                scene = world.scenes(rng, 1, role, even)[0]
+                spec = mistaken(scene.spec, world, role, wrong, rng) if wrong else scene.spec
+                id = f"{role}-{seed}-{number}"
+                classes = None if scene.classes is None else Picture.encode_classes(scene.classes, f"{id}-classes.png")
                 writer.add(
                     Sample(
-                        id, (Picture.encode(image, f"{id}.png", format="PNG"),), truth=spec.truth, scene=id,
+                        id, (Picture.encode(scene.image, f"{id}.png", format="PNG"),), truth=spec.truth, scene=id,
                         conditions=spec.conditions,
+                        segmentation=classes,
                     ),
                     "train",
                 )  # fmt: skip
     return Dataset.open(out)
 
 
-def some_spec(rng: np.random.Generator, chances: Mapping[str, Any] = OFTEN) -> Spec:
+def some_spec(rng: np.random.Generator, chances: Mapping[str, Any]) -> Spec:
     light = str(rng.choice(LIGHTS, p=chances["light"]))
     obstacles = frozenset(kind for kind in ("cone", "pedestrian") if rng.random() < chances[kind])
     crossroad = frozenset({"pedestrian_crossing"} if rng.random() < chances["zebra"] else ())
@@ -58,13 +100,13 @@ def some_spec(rng: np.random.Generator, chances: Mapping[str, Any] = OFTEN) -> S
     return Spec(advisory, str(rng.choice(list(SKY))), time, "urban").with_rules()
 
 
-def mistaken(spec: Spec, chances: Mapping[str, Any], wrong: Mapping[str, float], rng: np.random.Generator) -> Spec:
+def mistaken(spec: Spec, world: World, role: str, wrong: Mapping[str, float], rng: np.random.Generator) -> Spec:
     """`spec`, each slot with that chance as in another street in which it differs."""
     taken: dict[str, Any] = {}
     for slot in SEEN:
         if rng.random() < wrong[slot]:
             while slot not in taken:
-                other = getattr(some_spec(rng, chances), slot)
+                other = getattr(world.spec(rng, role), slot)
                 taken |= {} if other == getattr(spec, slot) else {slot: other}
     return replace(spec, advisory=replace(spec.advisory, speed_kmh=None, **taken)).with_rules()
 

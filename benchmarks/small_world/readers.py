@@ -1,4 +1,4 @@
-"""Small networks that read drawn streets: judges of painted ones, and the students that learn from them."""
+"""Small networks that read streets of 64x32 px: judges of painted ones, and the students that learn from them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from drawn.world import EVEN, LIGHTS, draw, some_spec
 from pacenote.advisory import Advisory, Light
 from pacenote.engine import Answer
 from pacenote.imagine.judge import Judge
 from pacenote.imagine.spec import Spec
 from pacenote.work import digest_file
+from small_world.world import LIGHTS, World
 
 JUDGES = {"first": (24, 48, 96), "second": (16, 32, 64, 64)}
 STUDENT = (16, 32, 64)
-JUDGED = 3000  # drawings that a judge learns
+JUDGED = 3000  # streets that a judge learns
 READER_STEPS, READER_LR = 1200, 2e-3
 FACTS = (*LIGHTS, "cone", "pedestrian", "zebra")
 
@@ -40,14 +40,13 @@ class Reader(nn.Module):
         return told
 
 
-def learnt(out: Path, name: str, seed: int, width: Sequence[int]) -> Judge:
-    """A judge that has learnt JUDGED drawings of its own, or the one that an earlier start left."""
+def learnt(world: World, out: Path, name: str, seed: int, width: Sequence[int]) -> Judge:
+    """A judge that has learnt JUDGED streets of its own, or the one that an earlier start left."""
     file = out / f"{name}.pt"
     if not file.is_file():
-        rng = np.random.default_rng([seed, 7])
-        specs = [some_spec(rng, EVEN) for _ in range(JUDGED)]
-        pixels = torch.stack([tensor(draw(spec, rng)) for spec in specs])
-        truth = torch.tensor([facts(spec) for spec in specs])
+        seen = world.scenes(np.random.default_rng([seed, 7]), JUDGED, "judges", even=True)
+        pixels = torch.stack([tensor(scene.image) for scene in seen])
+        truth = torch.tensor([facts(scene.spec) for scene in seen])
         torch.save(fit_reader(width, [(pixels, truth)], seed).state_dict(), file)
     model = Reader(width)
     model.load_state_dict(torch.load(file))
